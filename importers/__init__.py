@@ -1,0 +1,1 @@
+"""Importers: the old systems' files become records."""

@@ -1,0 +1,1 @@
+"""The reservation system of a ward."""
