@@ -1,0 +1,74 @@
+"""Payments at the provider: the intent, what the provider told us, and what goes back."""
+
+from piccolo.columns import JSONB, BigSerial, ForeignKey, Integer, Text, Timestamptz
+from piccolo.columns.base import OnDelete
+from piccolo.constraints import Check, Unique
+from piccolo.table import Table
+
+from reservation.bookings.tables import Booking
+from reservation.facilities.tables import Payee
+
+RESTRICT = OnDelete.restrict
+
+
+class Attempt(Table):
+    """One payment that a user set out to make; its `ref` is the idempotency key of the provider call.
+
+    `state`: `intended` (recorded, provider not answered yet), `open`, `pending` (a voucher was shown),
+    `paid`, `expired`, `failed`.
+    """
+
+    id = BigSerial(primary_key=True)
+    ref = Text(null=False, default=None, unique=True)
+    booking = ForeignKey(Booking, null=False, default=None, on_delete=RESTRICT)
+    payee = ForeignKey(Payee, null=False, default=None, on_delete=RESTRICT)
+    yen = Integer(null=False, default=None)
+    state = Text(null=False, default=None)
+    session = Text(null=True, default=None, unique=True)
+    payment = Text(null=True, default=None, unique=True)
+    url = Text(null=True, default=None)
+    expires_at = Timestamptz(null=True, default=None)
+    made_at = Timestamptz(null=False, default=None)
+    state_at = Timestamptz(null=False, default=None)
+
+    attempt_is_about_something = Check("yen > 0")
+    attempt_state_is_known = Check("state IN ('intended', 'open', 'pending', 'paid', 'expired', 'failed')")
+
+
+class InboxEvent(Table):
+    """What the provider sent (受信通知): a hint, kept once; the truth is fetched when it is handled."""
+
+    id = BigSerial(primary_key=True)
+    event = Text(null=False, default=None)
+    payee = ForeignKey(Payee, null=False, default=None, on_delete=RESTRICT)
+    kind = Text(null=False, default=None)
+    session = Text(null=True, default=None)
+    body = JSONB(null=False, default=None)
+    received_at = Timestamptz(null=False, default=None)
+    handled_at = Timestamptz(null=True, default=None)
+    next_try_at = Timestamptz(null=False, default=None)
+    tries = Integer(null=False, default=0)
+    outcome = Text(null=True, default=None)
+
+    inbox_event_is_kept_once = Unique([payee, event])
+
+
+class Refund(Table):
+    """Money that goes back (還付); its `ref` is the idempotency key of the provider call."""
+
+    id = BigSerial(primary_key=True)
+    ref = Text(null=False, default=None, unique=True)
+    booking = ForeignKey(Booking, null=False, default=None, on_delete=RESTRICT)
+    attempt = ForeignKey(Attempt, null=False, default=None, on_delete=RESTRICT)
+    yen = Integer(null=False, default=None)
+    cause = Text(null=False, default=None)
+    state = Text(null=False, default=None)
+    provider_refund = Text(null=True, default=None, unique=True)
+    tries = Integer(null=False, default=0)
+    next_try_at = Timestamptz(null=False, default=None)
+    made_at = Timestamptz(null=False, default=None)
+    state_at = Timestamptz(null=False, default=None)
+    error = Text(null=True, default=None)
+
+    refund_is_about_something = Check("yen > 0")
+    refund_state_is_known = Check("state IN ('due', 'done', 'failed')")

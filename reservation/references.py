@@ -1,0 +1,16 @@
+"""References that people read aloud and nobody can guess."""
+
+import secrets
+
+CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_reference(length: int = 12) -> str:
+    """Return random Crockford base32 characters, lower case: 5 bits each, 60 by default."""
+    return "".join(secrets.choice(CROCKFORD) for _ in range(length))
+
+
+def read_reference(text: str) -> str:
+    """Return a reference as stored from one that somebody typed: spaces, dashes and look-alikes are mended."""
+    typed = text.strip().lower().replace("-", "").replace(" ", "")
+    return typed.translate(str.maketrans("oil", "011"))
