@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import asyncpg
 from piccolo.engine.postgres import PostgresEngine, PostgresTransaction
@@ -32,6 +32,8 @@ UNREACHABLE = (
     asyncpg.InterfaceError,
 )
 ATTEMPTS = 4
+# A row of the driver: values by name or by place.
+Row: TypeAlias = Any
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,14 +52,16 @@ async def disconnect() -> None:
 
 
 @asynccontextmanager
-async def transaction() -> AsyncIterator[None]:
+async def transaction(*, snapshot: bool = False) -> AsyncIterator[None]:
     """Run the block in one transaction; inside another one, in a savepoint of it.
 
+    With `snapshot` everything that the block reads is of one moment, and it may not write.
     Piccolo's own joins the outer transaction in silence and leaks the connection when COMMIT raises.
     """
     outer = ENGINE.current_transaction.get()
+    kind = {"isolation": "repeatable_read", "readonly": True} if snapshot else {}
     if outer is None:
-        async with _connection() as connection, connection.transaction():
+        async with _connection() as connection, connection.transaction(**kind):
             joined = PostgresTransaction(engine=ENGINE)
             joined.connection = connection
             context = ENGINE.current_transaction.set(joined)
@@ -89,14 +93,14 @@ async def connection() -> AsyncIterator[Any]:
         yield current.connection
 
 
-async def fetch(sql: str, *values: Any) -> list[asyncpg.Record]:
+async def fetch(sql: str, *values: Any) -> list[Row]:
     """Return the rows of a statement, inside the running transaction if there is one."""
     async with connection() as opened:
-        rows: list[asyncpg.Record] = await opened.fetch(sql, *values)
+        rows: list[Row] = await opened.fetch(sql, *values)
         return rows
 
 
-async def fetch_row(sql: str, *values: Any) -> asyncpg.Record | None:
+async def fetch_row(sql: str, *values: Any) -> Row | None:
     async with connection() as opened:
         return await opened.fetchrow(sql, *values)
 

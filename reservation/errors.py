@@ -48,3 +48,10 @@ class FieldInvalid(Refusal):
 
     code = "field_invalid"
     status = 422
+
+
+class FieldsInvalid(Refusal):
+    """Several fields cannot be taken; `problems` says how, by field name."""
+
+    code = "fields_invalid"
+    status = 422

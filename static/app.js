@@ -58,7 +58,7 @@
     const stage = left <= 0 ? "over" : left <= 60 ? "1" : left <= 300 ? "5" : "early";
     if (data.stage !== stage) {
       // Nothing is spoken for the stage the page was opened in, except that time is over.
-      if (data.stage || stage === "over") say(time, { over: data.over, 1: data.say1, 5: data.say5 }[stage]);
+      if (data.stage || stage === "over") say(time, { over: data.over, 1: data["say-1"], 5: data["say-5"] }[stage]);
       data.stage = stage;
       const box = time.closest("[data-countdown]");
       if (box) box.dataset.stage = stage;
@@ -103,14 +103,11 @@
   // --- htmx --------------------------------------------------------------------------------------------
   // <div id="trouble" role="alert"><template>…</template></div> holds the words for a request that failed.
 
+  const calm = () => document.querySelectorAll("#trouble > :not(template)").forEach((words) => words.remove());
   const trouble = () => {
-    const box = document.getElementById("trouble");
-    const words = box && box.querySelector("template");
-    if (words && box.children.length === 1) box.append(words.content.cloneNode(true));
-  };
-  const calm = () => {
-    const box = document.getElementById("trouble");
-    if (box) while (box.children.length > 1) box.lastElementChild.remove();
+    const words = document.querySelector("#trouble > template");
+    calm();
+    if (words) words.after(words.content.cloneNode(true));
   };
   for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(name, trouble);
   document.addEventListener("htmx:beforeRequest", calm);

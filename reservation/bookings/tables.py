@@ -64,6 +64,8 @@ class Booking(Table):
     ends_at = Timestamptz(null=False, default=None)
     purpose = ForeignKey(Purpose, null=False, default=None, on_delete=RESTRICT)
     people = Integer(null=False, default=None)
+    admission_yen = Integer(null=True, default=None)
+    equipment = JSONB(null=False, default=None)
     state = Text(null=False, default=None)
     state_at = Timestamptz(null=False, default=None)
     held_until = Timestamptz(null=True, default=None)
@@ -108,7 +110,7 @@ class IdempotentAnswer(Table):
     holder = Text(null=False, default=None)
     key = Text(null=False, default=None)
     body_hash = Text(null=False, default=None)
-    booking = ForeignKey(Booking, null=False, default=None, on_delete=RESTRICT)
+    answer = JSONB(null=False, default=None)
     at = Timestamptz(null=False, default=None)
 
     idempotent_answer_is_given_once = Unique([holder, key])

@@ -27,7 +27,7 @@ class TariffFee(Table):
     """One cell of the table: a room in a frame, by class, kind of day and highest admission fee.
 
     `per_minutes` null: the price of the frame; else the price of each begun `per_minutes`.
-    `admission_over_yen`: the row holds for admission fees above it (0: also without any).
+    `admission_over_yen`: the row holds for admission fees above it (-1: also for none).
     """
 
     id = BigSerial(primary_key=True)
@@ -36,7 +36,7 @@ class TariffFee(Table):
     frame_code = Text(null=False, default=None)
     fee_class = Text(null=False, default=None)
     day_kind = Text(null=False, default=None)
-    admission_over_yen = Integer(null=False, default=0)
+    admission_over_yen = Integer(null=False, default=-1)
     per_minutes = Integer(null=True, default=None)
     yen = Integer(null=False, default=None)
 

@@ -1,0 +1,204 @@
+"""What a day's frames leave for a question: pure, in minutes of one day."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from reservation import dates
+from reservation.facilities.frames import Piece
+from reservation.facilities.rules import DayPlan, Frame, Timetable
+from reservation.spans import Span, subtract
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What somebody looks for; `first` and `last` are days, both included.
+
+    With a clock `window` the use must lie over `minutes` of it (all of it where None); without one,
+    any use of `minutes` will do (one frame, or one step of an hourly grid, where None).
+    """
+
+    first: date
+    last: date
+    window: Span | None = None
+    minutes: int | None = None
+    weekdays: frozenset[str] = frozenset()
+    words: tuple[str, ...] = ()
+    purpose: str | None = None
+    area: str | None = None
+    facility: str | None = None
+    room: str | None = None
+    people: int | None = None
+    features: frozenset[str] = frozenset()
+    equipment: frozenset[str] = frozenset()
+
+    def asks_about(self, day: date) -> bool:
+        """Tell whether the weekday filter lets `day` through; `holiday` means national holidays."""
+        if not self.weekdays:
+            return True
+        if dates.is_holiday(day):
+            return "holiday" in self.weekdays
+        return dates.weekday_code(day) in self.weekdays
+
+    def without(self, *names: str) -> "Question":
+        """Return the question with some of its filters dropped."""
+        blank: dict[str, object] = {"words": (), "features": frozenset(), "equipment": frozenset()}
+        return replace(self, **{name: blank.get(name) for name in names})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A use that could be booked as it stands; `free_until` is the end of the free span around it."""
+
+    span: Span
+    pieces: tuple[Piece, ...]
+    free_until: int
+
+
+def offers(plan: DayPlan, taken: Sequence[Span], question: Question, *, earliest: int = 0) -> Iterator[Offer]:
+    """Yield what a room offers on a day, in order; `taken` are its busy spans, `earliest` the first start."""
+    blocked = [*taken, *(closure.span for closure in plan.closures)]
+    if earliest:
+        blocked.append(Span(0, earliest))
+    timetable = plan.timetable
+    if any(frame.step for frame in timetable.frames):
+        yield from _hourly(timetable, blocked, question)
+    else:
+        yield from _framed(timetable, blocked, question)
+
+
+def _framed(timetable: Timetable, blocked: Sequence[Span], question: Question) -> Iterator[Offer]:
+    """Yield the shortest runs of whole frames that answer the question."""
+    frames = timetable.frames
+    for first, frame in enumerate(frames):
+        if _hit(frame.starts, frame.ends, blocked):
+            continue
+        run = _shortest_run(timetable, first, question)
+        if run is None:
+            continue
+        span = Span(frame.starts, run[-1].ends)
+        if len(run) > 1 and _hit(span.start, span.end, blocked):
+            continue
+        yield Offer(
+            span, tuple(Piece(each, Span(each.starts, each.ends)) for each in run), _free_until(span, blocked)
+        )
+
+
+def _hit(start: int, end: int, blocked: Sequence[Span]) -> bool:
+    return any(span.start < end and start < span.end for span in blocked)
+
+
+def _shortest_run(timetable: Timetable, first: int, question: Question) -> tuple[Frame, ...] | None:
+    """Return the frames from `first` on that just fulfil the question; None where they cannot."""
+    frames = timetable.frames
+    run: list[Frame] = []
+    for frame in frames[first:]:
+        if run and frame.starts < run[-1].ends:
+            continue
+        if run and frame.starts > run[-1].ends and timetable.pause_minutes_each_side is None:
+            return None
+        run.append(frame)
+        if not _reaches_window(run[0], question):
+            return None
+        if _fulfils(Span(run[0].starts, frame.ends), question):
+            return tuple(run)
+    return None
+
+
+def _reaches_window(frame: Frame, question: Question) -> bool:
+    """Tell whether a run that begins with `frame` wastes no whole frame before the window."""
+    return question.window is None or frame.ends > question.window.start
+
+
+def _fulfils(span: Span, question: Question) -> bool:
+    window = question.window
+    if window is None:
+        return span.minutes >= (question.minutes or 0)
+    if question.minutes is None:
+        return span.contains(window)
+    return min(span.end, window.end) - max(span.start, window.start) >= question.minutes
+
+
+def _free_until(span: Span, blocked: Sequence[Span]) -> int:
+    return min((taken.start for taken in blocked if taken.start >= span.end), default=dates.MINUTES_A_DAY)
+
+
+def _hourly(timetable: Timetable, blocked: Sequence[Span], question: Question) -> Iterator[Offer]:
+    """Yield one offer for each free span: the question's shape at its first possible start."""
+    for span in _free_spans(timetable, blocked):
+        offer = _first_fit(timetable, span, question)
+        if offer is not None:
+            yield offer
+
+
+def _free_spans(timetable: Timetable, blocked: Sequence[Span]) -> Iterator[Span]:
+    """Yield the free spans of a day, over pauses that a long enough use may span."""
+    spans: list[Span] = []
+    for frame in timetable.frames:
+        whole = Span(frame.starts, frame.ends)
+        if spans and timetable.pause_minutes_each_side is not None:
+            before = spans[-1]
+            pause = Span(before.end, whole.start)
+            if pause.start <= pause.end and not any(pause.overlaps(taken) for taken in blocked):
+                spans[-1] = Span(before.start, whole.end)
+                continue
+        spans.append(whole)
+    for span in spans:
+        yield from subtract(span, blocked)
+
+
+def _first_fit(timetable: Timetable, free: Span, question: Question) -> Offer | None:
+    window = question.window
+    room = free if window is None else Span(max(free.start, window.start), min(free.end, window.end))
+    whole = window.minutes if window is not None else _step(timetable, free)
+    needed = question.minutes or whole
+    if room.minutes < needed:
+        return None
+    for start in _starts(timetable, room):
+        for end in _ends(timetable, Span(start, free.end)):
+            inside = end if window is None else min(end, window.end)
+            if inside - start < needed:
+                continue
+            run = _pieces(timetable, Span(start, end))
+            if run is not None:
+                return Offer(Span(start, end), run, free.end)
+        if window is not None and question.minutes is None:
+            return None
+    return None
+
+
+def _step(timetable: Timetable, free: Span) -> int:
+    for frame in timetable.frames:
+        if frame.ends > free.start:
+            return frame.step or frame.ends - frame.starts
+    return 0
+
+
+def _starts(timetable: Timetable, room: Span) -> Iterator[int]:
+    for frame in timetable.frames:
+        step = frame.step or (frame.ends - frame.starts)
+        for start in range(frame.starts, frame.ends, step):
+            if room.start <= start < room.end:
+                yield start
+
+
+def _ends(timetable: Timetable, room: Span) -> Iterator[int]:
+    for frame in timetable.frames:
+        step = frame.step or (frame.ends - frame.starts)
+        for start in range(frame.starts, frame.ends, step):
+            if start >= room.start and start + step <= room.end:
+                yield start + step
+
+
+def _pieces(timetable: Timetable, span: Span) -> tuple[Piece, ...] | None:
+    """Return the pieces of a span on an hourly grid; None where a pause is spanned too shortly."""
+    found = [
+        Piece(frame, Span(max(frame.starts, span.start), min(frame.ends, span.end)))
+        for frame in timetable.frames
+        if frame.starts < span.end and span.start < frame.ends
+    ]
+    needed = timetable.pause_minutes_each_side or 0
+    spans_a_pause = len(found) > 1 and found[0].span.end < found[1].span.start
+    if spans_a_pause and min(found[0].span.minutes, found[-1].span.minutes) < needed:
+        return None
+    return tuple(found)

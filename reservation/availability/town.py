@@ -1,0 +1,201 @@
+"""The masters of the whole town, kept in the process for the search until their version changes."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from reservation import dates
+from reservation.database import Row, transaction
+from reservation.facilities import queries as masters
+from reservation.facilities.rules import DayPlan, FacilityFacts, FacilityVersion, RoomFacts, day_plan, on
+from reservation.fees.queries import tariffs
+from reservation.fees.rules import Tariff
+from reservation.policies.queries import policies
+from reservation.policies.rules import AcceptanceTerms, Place, PolicyFacts, terms
+from reservation.words import fold
+
+DAYS_KEPT = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A master as people see it, in both languages."""
+
+    code: str
+    name: str
+    name_en: str
+
+    def called(self, language: str) -> str:
+        return self.name if language.startswith("ja") or not self.name_en else self.name_en
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    named: Named
+    category: str
+    words: str
+
+
+@dataclass(slots=True)
+class Offered:
+    """A room with everything the search asks about it; `words` is folded text."""
+
+    room: RoomFacts
+    facility: FacilityFacts
+    words: str
+    purposes: frozenset[str]
+    features: frozenset[str]
+    equipment: frozenset[str]
+
+
+@dataclass(slots=True)
+class Town:
+    """All masters of one version; `plans` and `acceptance` are worked out as they are asked for."""
+
+    version: int
+    since: date
+    rooms: list[Offered]
+    by_code: dict[str, Offered]
+    facilities: dict[str, FacilityFacts]
+    tariffs: dict[int, list[Tariff]]
+    policies: tuple[PolicyFacts, ...]
+    purposes: dict[str, Purpose]
+    areas: list[Named]
+    features: dict[str, Named]
+    equipment: dict[str, tuple[Named, tuple[int, ...]]]
+    _plans: dict[date, list[DayPlan | None]] = field(default_factory=dict)
+    _acceptance: dict[tuple[int, date], AcceptanceTerms] = field(default_factory=dict)
+
+    def plans(self, day: date) -> list[DayPlan | None]:
+        """Return what each room of `rooms` offers on `day`, in the same order."""
+        found = self._plans.get(day)
+        if found is None:
+            if len(self._plans) >= DAYS_KEPT:
+                self._plans.clear()
+                self._acceptance.clear()
+            found = [day_plan(offered.facility, offered.room, day) for offered in self.rooms]
+            self._plans[day] = found
+        return found
+
+    def plan(self, offered: Offered, day: date) -> DayPlan | None:
+        return day_plan(offered.facility, offered.room, day)
+
+    def acceptance(self, offered: Offered, day: date) -> AcceptanceTerms:
+        """Return the acceptance window's terms for a room and a day of use."""
+        key = (offered.room.id, day)
+        found = self._acceptance.get(key)
+        if found is None:
+            version = on(offered.facility.versions, day)
+            place = Place(
+                offered.room.code,
+                offered.room.group.code,
+                offered.facility.code,
+                version.facility_class if version else "",
+            )
+            found = terms(self.policies, AcceptanceTerms, place, day)
+            self._acceptance[key] = found
+        return found
+
+    def tariff(self, offered: Offered, day: date) -> Tariff | None:
+        return on(self.tariffs.get(offered.facility.id, []), day)
+
+
+_town: Town | None = None
+_loading = asyncio.Lock()
+
+
+async def town(*, now: datetime, version: int | None = None) -> Town:
+    """Return the masters as of `version` (the newest where None); load them where the kept ones are older."""
+    global _town  # noqa: PLW0603  one copy per process is what this module is for
+    today = dates.day_of(now)
+    wanted = version if version is not None else await masters.masters_version()
+    kept = _town
+    if kept is not None and kept.version == wanted and kept.since == today:
+        return kept
+    async with _loading:
+        kept = _town
+        if kept is None or kept.version < wanted or kept.since != today:
+            _town = kept = await _load(today)
+        return kept
+
+
+def forget() -> None:
+    """Drop the kept masters: for tests that change the database below this process."""
+    global _town  # noqa: PLW0603  see above
+    _town = None
+
+
+async def _load(today: date) -> Town:
+    async with transaction(snapshot=True):
+        version = await masters.masters_version()
+        facilities = await masters.facilities(None, since=today)
+        rooms = await masters.rooms(None, since=today)
+        purposes = {row["code"]: _purpose(row) for row in await masters.purposes()}
+        areas = [_named(row) for row in await masters.areas()]
+        features = {row["code"]: _named(row) for row in await masters.features()}
+        equipment = await masters.equipment()
+        dated = await tariffs(None, since=today)
+        rules = await policies(since=today)
+    by_id = {facility.id: facility for facility in facilities}
+    lent: dict[int, set[str]] = {}
+    for row in equipment:
+        lent.setdefault(row["facility"], set()).add(row["code"])
+    offered = [
+        _offered(room, by_id[room.facility_id], purposes, features, lent.get(room.facility_id, set()), today)
+        for room in rooms
+        if room.facility_id in by_id
+    ]
+    offered.sort(key=lambda each: (each.facility.code, each.room.code))
+    return Town(
+        version=version,
+        since=today,
+        rooms=offered,
+        by_code={each.room.code: each for each in offered},
+        facilities={facility.code: facility for facility in facilities},
+        tariffs=dated,
+        policies=rules,
+        purposes=purposes,
+        areas=areas,
+        features=features,
+        equipment={row["code"]: (_named(row), tuple(row["parts"])) for row in equipment},
+    )
+
+
+def _named(row: Row) -> Named:
+    return Named(row["code"], row["name"], row["name_en"])
+
+
+def _purpose(row: Row) -> Purpose:
+    words = " ".join([row["name"], row["name_kana"], row["name_en"], row["category"], *row["words"]])
+    return Purpose(_named(row), row["category"], fold(words))
+
+
+def _offered(
+    room: RoomFacts,
+    facility: FacilityFacts,
+    purposes: dict[str, Purpose],
+    features: dict[str, Named],
+    equipment: set[str],
+    today: date,
+) -> Offered:
+    version = latest(facility, today)
+    texts = [version.name, version.name_kana, version.name_en, version.address]
+    texts += [version.area.name, version.area.name_kana, version.area.name_en]
+    for each in room.versions:
+        texts += [each.name, each.name_kana, each.name_en]
+    texts += [f"{features[code].name} {features[code].name_en}" for code in room.group.features]
+    folded = [fold(" ".join(texts))]
+    folded += [purposes[code].words for code in room.group.purposes if code in purposes]
+    return Offered(
+        room,
+        facility,
+        " ".join(folded),
+        frozenset(room.group.purposes),
+        frozenset(room.group.features),
+        frozenset(equipment),
+    )
+
+
+def latest(facility: FacilityFacts, today: date) -> FacilityVersion:
+    """Return the version of today, or the first that is still to come."""
+    return on(facility.versions, today) or facility.versions[0]

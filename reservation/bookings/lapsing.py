@@ -1,0 +1,77 @@
+"""Let overdue holds lapse, and extend a hold once."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from reservation.actors import WORKER, Actor
+from reservation.bookings import claims, rules
+from reservation.bookings.queries import booking_by_id, overdue_holds, own_booking
+from reservation.bookings.rules import State
+from reservation.bookings.telling import tell
+from reservation.database import execute, fetch, retried, transaction
+from reservation.dates import local
+from reservation.journal.actions import record
+from reservation.ledger.actions import cancel_charge
+from reservation.policies.queries import policies
+from reservation.policies.rules import HoldTerms, Place, terms
+
+
+async def lapse(uses: Sequence[int], *, now: datetime) -> int:
+    """Let the overdue ones among the bookings of `uses` lapse; return how many did."""
+    async with transaction():
+        rows = await fetch(
+            """UPDATE booking SET state = 'lapsed', state_at = $2, held_until = NULL
+               WHERE "use" = ANY ($1) AND state IN ('held', 'awaiting_payment') AND held_until <= $2
+               RETURNING id, "use" """,
+            list(uses),
+            now,
+        )
+        await claims.release([row["use"] for row in rows])
+        for row in rows:
+            booking = await booking_by_id(row["id"])
+            await cancel_charge(booking.account, booking.revenue_account, booking.total_yen, now=now)
+            await tell("booking-lapsed", booking, now=now)
+            await record(WORKER, "booking.lapsed", subject_kind="booking", subject=booking.ref, now=now)
+        return len(rows)
+
+
+async def lapse_overdue(*, now: datetime, limit: int = 200) -> int:
+    """Let every hold lapse that is over; each in a transaction of its own."""
+    lapsed = 0
+    for use in await overdue_holds(now=now, limit=limit):
+        lapsed += await lapse([use], now=now)
+    return lapsed
+
+
+@retried
+async def extend_hold(actor: Actor, ref: str, *, now: datetime) -> datetime:
+    """Give the holder of a hold more time, once, and return until when it now stands.
+
+    Raises:
+        NotFound: no such booking of this actor. NotPossibleNow: it is no hold.
+        HoldEnded: it is over. AlreadyExtended: it was extended before.
+    """
+    async with transaction():
+        booking = await own_booking(actor.id, ref, lock=True)
+        if booking.state != State.HELD or booking.held_until is None:
+            raise rules.NotPossibleNow(state=booking.state)
+        if booking.held_until <= now:
+            raise rules.HoldEnded
+        if booking.hold_extended:
+            raise rules.AlreadyExtended
+        place = Place(room=booking.room, facility=booking.facility)
+        hold = terms(await policies(since=booking.use_on), HoldTerms, place, booking.use_on)
+        until = booking.held_until + timedelta(minutes=hold.extension_minutes)
+        await execute(
+            "UPDATE booking SET held_until = $2, hold_extended = true WHERE id = $1", booking.id, until
+        )
+        await claims.keep(booking.use_id, lapses_at=until)
+        await record(
+            actor,
+            "booking.hold_extended",
+            subject_kind="booking",
+            subject=booking.ref,
+            now=now,
+            facts={"until": local(until).isoformat()},
+        )
+        return until

@@ -1,0 +1,196 @@
+"""Read bookings as facts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+
+from reservation.database import fetch, fetch_row
+from reservation.errors import NotFound
+from reservation.fees.rules import Line, Quote
+
+
+@dataclass(frozen=True, slots=True)
+class BookingFacts:
+    """One booking with the names that held on its day, its accounts, and whom it belongs to."""
+
+    id: int
+    ref: str
+    application: str
+    use_id: int
+    room_id: int
+    room: str
+    room_name: str
+    room_name_en: str
+    facility: str
+    facility_name: str
+    facility_name_en: str
+    fee_word: str
+    use_on: date
+    starts_at: datetime
+    ends_at: datetime
+    purpose: str
+    purpose_name: str
+    purpose_name_en: str
+    people: int
+    event_name: str
+    state: str
+    state_at: datetime
+    held_until: datetime | None
+    hold_extended: bool
+    quote: Quote
+    total_yen: int
+    account: int
+    payee_id: int
+    payee: str
+    payee_name: str
+    revenue_account: int
+    provider_account: int
+    person_id: int
+    user_number: str
+    person_name: str
+    mail: str | None
+    language: str
+    group_name: str | None
+    submitted_at: datetime
+    parts: tuple[int, ...]
+
+
+_BOOKING = """
+SELECT b.id, b.ref, a.ref AS application, b."use" AS use_id, b.room AS room_id, r.code AS room,
+       coalesce(rv.name, r.code) AS room_name, coalesce(rv.name_en, '') AS room_name_en,
+       f.code AS facility, coalesce(fv.name, f.code) AS facility_name,
+       coalesce(fv.name_en, '') AS facility_name_en, coalesce(fr.fee_word, '使用料') AS fee_word,
+       b.use_on, b.starts_at, b.ends_at, p.code AS purpose, p.name AS purpose_name,
+       p.name_en AS purpose_name_en, b.people, a.event_name, b.state, b.state_at, b.held_until,
+       b.hold_extended, b.quote, b.total_yen, b.account, b.payee AS payee_id, y.code AS payee,
+       y.name AS payee_name, y.revenue_account, y.provider_account, n.id AS person_id, n.user_number,
+       n.name AS person_name, n.mail, n.language, g.name AS group_name, a.submitted_at,
+       array(SELECT rp.part FROM room_part rp WHERE rp.room_version = rv.id ORDER BY 1) AS parts
+FROM booking b
+JOIN application a ON a.id = b.application JOIN person n ON n.id = a.person
+LEFT JOIN groups g ON g.id = a."group"
+JOIN room r ON r.id = b.room JOIN room_group rg ON rg.id = r.room_group JOIN facility f ON f.id = rg.facility
+LEFT JOIN room_version rv ON rv.room = r.id AND rv.valid_from <= b.use_on
+  AND (rv.valid_to IS NULL OR b.use_on < rv.valid_to)
+LEFT JOIN facility_version fv ON fv.facility = f.id AND fv.valid_from <= b.use_on
+  AND (fv.valid_to IS NULL OR b.use_on < fv.valid_to)
+LEFT JOIN facility_running fr ON fr.facility = f.id AND fr.valid_from <= b.use_on
+  AND (fr.valid_to IS NULL OR b.use_on < fr.valid_to)
+JOIN purpose p ON p.id = b.purpose JOIN payee y ON y.id = b.payee
+"""
+
+
+async def booking(ref: str, *, lock: bool = False) -> BookingFacts:
+    """Return a booking, with its row locked until the transaction ends where asked.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = await fetch_row(_BOOKING + "WHERE b.ref = $1" + (" FOR UPDATE OF b" if lock else ""), ref)
+    if row is None:
+        raise NotFound(kind="booking", code=ref)
+    return _facts(row)
+
+
+async def own_booking(person_id: int, ref: str, *, lock: bool = False) -> BookingFacts:
+    """Return a booking that this person or one of the person's groups made.
+
+    Raises:
+        NotFound: there is none, or it is somebody else's.
+    """
+    row = await fetch_row(
+        _BOOKING
+        + """WHERE b.ref = $1 AND (a.person = $2 OR a."group" IN
+             (SELECT m."group" FROM membership m WHERE m.person = $2))"""
+        + (" FOR UPDATE OF b" if lock else ""),
+        ref,
+        person_id,
+    )
+    if row is None:
+        raise NotFound(kind="booking", code=ref)
+    return _facts(row)
+
+
+async def booking_by_id(booking_id: int, *, lock: bool = False) -> BookingFacts:
+    row = await fetch_row(_BOOKING + "WHERE b.id = $1" + (" FOR UPDATE OF b" if lock else ""), booking_id)
+    if row is None:
+        raise NotFound(kind="booking", code=str(booking_id))
+    return _facts(row)
+
+
+async def own_bookings(
+    person_id: int, *, limit: int, before: int | None = None, application: str | None = None
+) -> list[BookingFacts]:
+    """Return the bookings of a person and the person's groups, newest first, `before` a key if given."""
+    rows = await fetch(
+        _BOOKING
+        + """WHERE (a.person = $1 OR a."group" IN (SELECT m."group" FROM membership m WHERE m.person = $1))
+             AND ($2::bigint IS NULL OR b.id < $2) AND ($4::text IS NULL OR a.ref = $4)
+             ORDER BY b.id DESC LIMIT $3""",
+        person_id,
+        before,
+        limit,
+        application,
+    )
+    return [_facts(row) for row in rows]
+
+
+async def overdue_holds(*, now: datetime, limit: int) -> list[int]:
+    """Return the uses of holds that are over."""
+    rows = await fetch(
+        """SELECT "use" FROM booking WHERE held_until <= $1 AND state IN ('held', 'awaiting_payment')
+           ORDER BY held_until LIMIT $2""",
+        now,
+        limit,
+    )
+    return [row["use"] for row in rows]
+
+
+async def sums(accounts: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Return what was paid and refunded on each account."""
+    rows = await fetch(
+        """SELECT account, sum(paid) AS paid, sum(refunded) AS refunded FROM (
+             SELECT credit AS account, yen AS paid, 0 AS refunded FROM transfer
+             WHERE credit = ANY ($1) AND cause = 'payment'
+             UNION ALL SELECT debit, 0, yen FROM transfer WHERE debit = ANY ($1) AND cause = 'refund') s
+           GROUP BY account""",
+        list(accounts),
+    )
+    return {row["account"]: (int(row["paid"]), int(row["refunded"])) for row in rows}
+
+
+def quote_json(quote: Quote) -> dict[str, Any]:
+    """Return a quote as it is stored and as the API shows it."""
+    return {
+        "lines": [msgspec.to_builtins(line) for line in quote.lines],
+        "total_yen": quote.total_yen,
+        "tariff": {"name": quote.tariff, "valid_from": quote.tariff_from.isoformat()},
+        "reductions": list(quote.reductions),
+        "tax": {"percent": quote.tax_percent, "yen": quote.tax_yen},
+    }
+
+
+def _quote(text: str) -> Quote:
+    stored = msgspec.json.decode(text)
+    return Quote(
+        tuple(
+            Line(line["code"], line["text"], line.get("text_en") or line["text"], line["yen"])
+            for line in stored["lines"]
+        ),
+        stored["total_yen"],
+        stored["tariff"]["name"],
+        date.fromisoformat(stored["tariff"]["valid_from"]),
+        stored["tax"]["percent"],
+        stored["tax"]["yen"],
+        tuple(stored["reductions"]),
+    )
+
+
+def _facts(row: Any) -> BookingFacts:
+    values = dict(row)
+    values["quote"] = _quote(values["quote"])
+    values["parts"] = tuple(values["parts"])
+    return BookingFacts(**values)

@@ -1,0 +1,156 @@
+"""Send a user to the provider's page: the intent first, then the call, then its result."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from reservation import dates
+from reservation.actors import Actor
+from reservation.bookings.queries import BookingFacts, own_booking
+from reservation.bookings.rules import HoldEnded, NotPossibleNow, State
+from reservation.checkout import provider
+from reservation.checkout.provider import Method, ProviderRefused, ProviderSession, ProviderUnavailable
+from reservation.database import execute, fetch_row, transaction
+from reservation.errors import Refusal
+from reservation.references import new_reference
+
+# The provider wants at least 30 minutes; the rest is for a call that has to be made again.
+SESSION_MINUTES = 40
+INTENT_MINUTES = 5
+KONBINI_DAYS = 3
+KONBINI_YEN = range(120, 300_000 + 1)
+PAYPAY_YEN = range(50, 1_000_000 + 1)
+
+
+class PaymentUnavailable(Refusal):
+    """The payment provider does not answer; the hold stands, the user may try again."""
+
+    code = "payment_unavailable"
+    status = 503
+
+
+class PaymentRefused(Refusal):
+    """The payment provider does not take this payment."""
+
+    code = "payment_refused"
+    status = 422
+
+
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    id: int
+    ref: str
+    url: str | None
+    expires_at: datetime
+
+
+async def begin_payment(actor: Actor, ref: str, *, base_url: str, now: datetime) -> str:
+    """Return the address of the provider's page on which the actor pays a held booking.
+
+    A second tab gets the same page: one booking has one open attempt.
+
+    Raises:
+        NotFound: no such booking of this actor. HoldEnded, NotPossibleNow: there is nothing to pay.
+        PaymentUnavailable, PaymentRefused: what the provider says.
+    """
+    async with transaction():
+        booking = await own_booking(actor.id, ref, lock=True)
+        _check_payable(booking, now)
+        intent = await _living_intent(booking, now) or await _new_intent(booking, now)
+    if intent.url:
+        return intent.url
+    session = await _open_session(booking, intent, base_url=base_url, now=now)
+    async with transaction():
+        await execute(
+            """UPDATE attempt SET state = 'open', session = $2, url = $3, expires_at = $4, state_at = $5
+               WHERE id = $1 AND state = 'intended'""",
+            intent.id,
+            session.id,
+            session.url,
+            session.expires_at,
+            now,
+        )
+    if session.url is None:
+        raise NotPossibleNow(state=session.status)
+    return session.url
+
+
+def methods_for(booking: BookingFacts, *, now: datetime) -> list[Method]:
+    """Return the ways of paying that fit the amount and the time left before the use."""
+    methods: list[Method] = ["card"]
+    if booking.total_yen in PAYPAY_YEN:
+        methods.append("paypay")
+    in_time = voucher_ends_at(now) < booking.starts_at
+    if booking.total_yen in KONBINI_YEN and in_time and booking.mail:
+        methods.append("konbini")
+    return methods
+
+
+def voucher_ends_at(now: datetime) -> datetime:
+    """Return until when a konbini voucher that is issued now can be paid: a day's end in Tokyo."""
+    return dates.moment(dates.day_of(now) + timedelta(days=KONBINI_DAYS), dates.MINUTES_A_DAY)
+
+
+def _check_payable(booking: BookingFacts, now: datetime) -> None:
+    if booking.state == State.LAPSED:
+        raise HoldEnded
+    if booking.state not in {State.HELD, State.AWAITING_PAYMENT} or booking.held_until is None:
+        raise NotPossibleNow(state=booking.state)
+    if booking.held_until <= now:
+        raise HoldEnded
+
+
+async def _living_intent(booking: BookingFacts, now: datetime) -> _Intent | None:
+    row = await fetch_row(
+        """SELECT id, ref, url, expires_at FROM attempt WHERE booking = $1 AND (
+             (state IN ('open', 'pending') AND expires_at > $2) OR (state = 'intended' AND made_at > $3))
+           ORDER BY id DESC LIMIT 1""",
+        booking.id,
+        now,
+        now - timedelta(minutes=INTENT_MINUTES),
+    )
+    return _Intent(row["id"], row["ref"], row["url"], row["expires_at"]) if row else None
+
+
+async def _new_intent(booking: BookingFacts, now: datetime) -> _Intent:
+    ref, expires_at = new_reference(), now + timedelta(minutes=SESSION_MINUTES)
+    row = await fetch_row(
+        """INSERT INTO attempt (ref, booking, payee, yen, state, expires_at, made_at, state_at)
+           VALUES ($1, $2, $3, $4, 'intended', $5, $6, $6) RETURNING id""",
+        ref,
+        booking.id,
+        booking.payee_id,
+        booking.total_yen,
+        expires_at.replace(microsecond=0),
+        now,
+    )
+    if row is None:
+        raise RuntimeError("an attempt was not stored")
+    return _Intent(row["id"], ref, None, expires_at.replace(microsecond=0))
+
+
+async def _open_session(
+    booking: BookingFacts, intent: _Intent, *, base_url: str, now: datetime
+) -> ProviderSession:
+    english = booking.language == "en"
+    room = (english and booking.room_name_en) or booking.room_name
+    facility = (english and booking.facility_name_en) or booking.facility_name
+    page = f"{base_url}/bookings/{booking.ref}"
+    try:
+        return await provider.create_session(
+            payee=booking.payee,
+            attempt_ref=intent.ref,
+            yen=booking.total_yen,
+            description=f"{facility} {room} {booking.use_on.isoformat()}",
+            success_url=f"{page}/checkout",
+            cancel_url=page,
+            expires_at=intent.expires_at,
+            methods=methods_for(booking, now=now),
+            mail=booking.mail,
+            locale=booking.language,
+            metadata={"booking": booking.ref},
+            konbini_days=KONBINI_DAYS,
+        )
+    except ProviderUnavailable:
+        raise PaymentUnavailable from None
+    except ProviderRefused as refused:
+        raise PaymentRefused(reason=refused.code) from None

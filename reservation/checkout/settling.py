@@ -1,0 +1,128 @@
+"""Bring a payment to its end by asking the provider what is true: safe to do twice, in any order."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from reservation.actors import WORKER
+from reservation.bookings.confirming import await_voucher, confirm_paid
+from reservation.bookings.queries import BookingFacts, booking_by_id
+from reservation.bookings.telling import tell
+from reservation.checkout import provider
+from reservation.checkout.paying import voucher_ends_at
+from reservation.checkout.provider import ProviderSession
+from reservation.checkout.refunding import refund_what_is_due
+from reservation.database import execute, fetch_row, retried, transaction
+from reservation.journal.actions import record
+from reservation.ledger.actions import record_payment
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    id: int
+    ref: str
+    booking: int
+    yen: int
+    state: str
+
+
+async def settle(payee: str, session_id: str, *, now: datetime, kind: str = "") -> str:
+    """Fetch a session from the provider and do what follows from it; return what that was.
+
+    `kind` is the event that hinted at it, if one did.
+
+    Raises:
+        ProviderUnavailable: ask again later. ProviderRefused: the account knows no such session.
+    """
+    session = await provider.fetch_session(payee, session_id)
+    return await _apply(payee, session, now=now, kind=kind)
+
+
+@retried
+async def _apply(payee: str, session: ProviderSession, *, now: datetime, kind: str) -> str:
+    async with transaction():
+        attempt = await _attempt_of(payee, session)
+        if attempt is None:
+            await _alarm("payment.unknown_session", session, now=now)
+            return "unknown_session"
+        if session.yen != attempt.yen or session.currency != "jpy":
+            await _alarm("payment.amount_differs", session, now=now)
+            return "amount_differs"
+        if session.is_paid:
+            return await _paid(attempt, session, now=now)
+        if session.awaits_voucher:
+            return await _voucher(attempt, session, now=now, kind=kind)
+        if session.status == "expired":
+            await _mark(attempt, "expired", session, now=now)
+        return session.status
+
+
+async def _attempt_of(payee: str, session: ProviderSession) -> _Attempt | None:
+    """Return the attempt of a session, locked; one whose answer got lost is known by its reference."""
+    row = await fetch_row(
+        """SELECT a.id, a.ref, a.booking, a.yen, a.state FROM attempt a JOIN payee p ON p.id = a.payee
+           WHERE p.code = $1 AND (a.session = $2 OR (a.session IS NULL AND a.ref = $3))
+           FOR UPDATE OF a""",
+        payee,
+        session.id,
+        session.reference,
+    )
+    return _Attempt(**row) if row else None
+
+
+async def _paid(attempt: _Attempt, session: ProviderSession, *, now: datetime) -> str:
+    if attempt.state == "paid":
+        return "already_paid"
+    await _mark(attempt, "paid", session, now=now)
+    booking = await booking_by_id(attempt.booking)
+    await record_payment(
+        booking.account,
+        booking.provider_account,
+        attempt.yen,
+        reference=session.payment or session.id,
+        now=now,
+    )
+    await record(
+        WORKER, "payment.received", subject_kind="booking", subject=booking.ref, now=now,
+        facts={"yen": attempt.yen, "attempt": attempt.ref},
+    )  # fmt: skip
+    stands = await confirm_paid(booking.id, now=now)
+    returned = await refund_what_is_due(booking.id, "paid_twice" if stands else "paid_late", now=now)
+    if returned:
+        await _tell_refund(booking, returned, now=now)
+    return "paid" if stands else "paid_late"
+
+
+async def _tell_refund(booking: BookingFacts, yen: int, *, now: datetime) -> None:
+    await tell("payment-received-late", booking, now=now, refund_yen=yen)
+
+
+async def _voucher(attempt: _Attempt, session: ProviderSession, *, now: datetime, kind: str) -> str:
+    if kind.endswith("async_payment_failed"):
+        await _mark(attempt, "failed", session, now=now)
+        return "voucher_failed"
+    if attempt.state in {"intended", "open"}:
+        until = voucher_ends_at(now)
+        await _mark(attempt, "pending", session, now=now)
+        await execute("UPDATE attempt SET expires_at = $2 WHERE id = $1", attempt.id, until)
+        await await_voucher(attempt.booking, until=until, now=now)
+    return "voucher_issued"
+
+
+async def _mark(attempt: _Attempt, state: str, session: ProviderSession, *, now: datetime) -> None:
+    await execute(
+        """UPDATE attempt SET state = $2, state_at = $3, session = $4, payment = coalesce($5, payment)
+           WHERE id = $1""",
+        attempt.id,
+        state,
+        now,
+        session.id,
+        session.payment,
+    )
+
+
+async def _alarm(act: str, session: ProviderSession, *, now: datetime) -> None:
+    """Journal what nobody can explain by itself; no money moves on it."""
+    await record(
+        WORKER, act, subject_kind="session", subject=session.id, now=now,
+        facts={"yen": session.yen, "currency": session.currency, "reference": session.reference},
+    )  # fmt: skip

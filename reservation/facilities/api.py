@@ -1,0 +1,291 @@
+"""Masters as JSON; anonymous."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Router, get
+from litestar.params import Parameter
+
+from reservation import dates
+from reservation.errors import FieldInvalid, NotFound
+from reservation.facilities import queries
+from reservation.facilities.rules import FacilityFacts, RoomFacts, on
+from reservation.web.caller import Caller, caller_of
+from reservation.web.page import AnyRequest
+
+
+class Named(msgspec.Struct):
+    code: str
+    name: str
+
+
+class Master(msgspec.Struct):
+    code: str
+    name: str
+    name_kana: str
+    name_en: str
+
+
+class Masters(msgspec.Struct):
+    """A list of masters; they fit on one page, so `next` is null."""
+
+    items: list[Master]
+    next: str | None = None
+
+
+class FacilityItem(msgspec.Struct):
+    """A facility as it is today, or will be first; with who runs it and how its fee is called."""
+
+    code: str
+    name: str
+    name_kana: str
+    name_en: str
+    facility_class: str
+    area: Named
+    postal_code: str
+    address: str
+    phone: str
+    running_form: str
+    running_body: str
+    fee_word: str
+    approval_word: str
+    payee: Named | None
+    legacy: dict[str, list[str]]
+
+
+class FacilityList(msgspec.Struct):
+    items: list[FacilityItem]
+    next: str | None = None
+
+
+class FrameItem(msgspec.Struct):
+    code: str
+    name: str
+    name_en: str
+    start: str
+    end: str
+    step_minutes: int | None
+    season: str
+    day_kind: str
+
+
+class RoomItem(msgspec.Struct):
+    """A room as it is today; `parts` are the codes of what it occupies."""
+
+    code: str
+    name: str
+    name_kana: str
+    name_en: str
+    facility: Named
+    capacity: int | None
+    parts: list[str]
+    purposes: list[Named]
+    features: list[Named]
+    frames: list[FrameItem]
+    legacy: dict[str, list[str]]
+
+
+class RoomList(msgspec.Struct):
+    items: list[RoomItem]
+    next: str | None
+
+
+def _master(row: Any) -> Master:
+    return Master(row["code"], row["name"], row["name_kana"], row["name_en"])
+
+
+@get("/purposes", summary="What rooms are used for")
+async def get_purposes() -> Masters:
+    return Masters([_master(row) for row in await queries.purposes()])
+
+
+@get("/areas", summary="Areas of the ward")
+async def get_areas() -> Masters:
+    return Masters([_master(row) for row in await queries.areas()])
+
+
+@get("/features", summary="What rooms have")
+async def get_features() -> Masters:
+    return Masters([_master(row) for row in await queries.features()])
+
+
+@get("/equipment", summary="What is lent with a room")
+async def get_equipment() -> Masters:
+    return Masters([_master(row) for row in await queries.equipment()])
+
+
+@get("/facilities", summary="All facilities")
+async def get_facilities(request: AnyRequest) -> FacilityList:
+    """Answer with every facility of today."""
+    caller = caller_of(request)
+    found = await queries.facilities(None, since=dates.day_of(caller.now))
+    legacy = await queries.legacy_keys("facility")
+    return FacilityList([_facility_item(each, caller, legacy.get(each.id, {})) for each in found])
+
+
+@get("/facilities/{code:str}", summary="One facility")
+async def get_facility(request: AnyRequest, code: str) -> FacilityItem:
+    """Answer with one facility."""
+    caller = caller_of(request)
+    facility = await _facility(code, caller)
+    legacy = await queries.legacy_keys("facility")
+    return _facility_item(facility, caller, legacy.get(facility.id, {}))
+
+
+def _facility_item(facility: FacilityFacts, caller: Caller, legacy: dict[str, list[str]]) -> FacilityItem:
+    today = dates.day_of(caller.now)
+    version = on(facility.versions, today) or facility.versions[0]
+    running = on(facility.running, today) or next(iter(facility.running), None)
+    area = version.area
+    return FacilityItem(
+        facility.code,
+        version.name,
+        version.name_kana,
+        version.name_en,
+        version.facility_class,
+        Named(area.code, _called(area.name, area.name_en, caller)),
+        version.postal_code,
+        version.address,
+        version.phone,
+        running.running_form if running else "",
+        running.running_body if running else "",
+        running.fee_word if running else "",
+        running.approval_word if running else "",
+        Named(running.payee_code, _called(running.payee_name, running.payee_name_en, caller))
+        if running
+        else None,
+        legacy,
+    )
+
+
+def _called(name: str, name_en: str, caller: Caller) -> str:
+    return name_en if caller.language == "en" and name_en else name
+
+
+@get("/rooms", summary="Rooms, of one facility or all")
+async def get_rooms(
+    request: AnyRequest,
+    facility: Annotated[str | None, Parameter(query="facility", required=False)] = None,
+    limit: Annotated[str | None, Parameter(query="limit", required=False)] = None,
+    cursor: Annotated[str | None, Parameter(query="cursor", required=False)] = None,
+) -> RoomList:
+    """Answer with the rooms by code; `cursor` is the last code of the page before."""
+    caller = caller_of(request)
+    today = dates.day_of(caller.now)
+    most = _limit(limit)
+    places = {each.id: each for each in await queries.facilities(None, since=today)}
+    if facility is not None and facility not in {each.code for each in places.values()}:
+        raise FieldInvalid(field="facility", problem="unknown")
+    rooms = [
+        room
+        for room in await queries.rooms(None, since=today)
+        if room.facility_id in places
+        and (facility is None or places[room.facility_id].code == facility)
+        and (not cursor or room.code > cursor)
+    ]
+    items = await _room_items(rooms[:most], places, caller)
+    return RoomList(items, rooms[most - 1].code if len(rooms) > most else None)
+
+
+@get("/rooms/{code:str}", summary="One room")
+async def get_room(request: AnyRequest, code: str) -> RoomItem:
+    """Answer with one room."""
+    caller = caller_of(request)
+    found = await queries.room_by_code(code, since=dates.day_of(caller.now))
+    if found is None:
+        raise NotFound(kind="room", code=code)
+    facility, room = found
+    return (await _room_items([room], {facility.id: facility}, caller))[0]
+
+
+async def _facility(code: str, caller: Caller) -> FacilityFacts:
+    for facility in await queries.facilities(None, since=dates.day_of(caller.now)):
+        if facility.code == code:
+            return facility
+    raise NotFound(kind="facility", code=code)
+
+
+async def _room_items(
+    rooms: list[RoomFacts], places: dict[int, FacilityFacts], caller: Caller
+) -> list[RoomItem]:
+    purposes = {row["code"]: row for row in await queries.purposes()}
+    features = {row["code"]: row for row in await queries.features()}
+    legacy = await queries.legacy_keys("room")
+    parts = await queries.part_codes()
+    return [
+        _room_item(room, places[room.facility_id], caller, purposes, features, parts, legacy.get(room.id, {}))
+        for room in rooms
+    ]
+
+
+def _room_item(
+    room: RoomFacts,
+    facility: FacilityFacts,
+    caller: Caller,
+    purposes: dict[str, Any],
+    features: dict[str, Any],
+    parts: dict[int, str],
+    legacy: dict[str, list[str]],
+) -> RoomItem:
+    today = dates.day_of(caller.now)
+    version = on(room.versions, today) or room.versions[0]
+    place = on(facility.versions, today) or facility.versions[0]
+    return RoomItem(
+        room.code,
+        version.name,
+        version.name_kana,
+        version.name_en,
+        Named(facility.code, _called(place.name, place.name_en, caller)),
+        version.capacity,
+        [parts[part] for part in version.parts],
+        [_named(purposes[code], caller) for code in room.group.purposes],
+        [_named(features[code], caller) for code in room.group.features],
+        _frame_items(room),
+        legacy,
+    )
+
+
+def _named(row: Any, caller: Caller) -> Named:
+    return Named(row["code"], _called(row["name"], row["name_en"], caller))
+
+
+def _frame_items(room: RoomFacts) -> list[FrameItem]:
+    return [
+        FrameItem(
+            frame.code,
+            frame.name,
+            frame.name_en,
+            dates.clock_text(frame.starts),
+            dates.clock_text(frame.ends),
+            frame.step,
+            f"{timetable.season_from:04d}-{timetable.season_to:04d}",
+            timetable.day_kind,
+        )
+        for timetable in room.group.timetables
+        for frame in timetable.frames
+    ]
+
+
+def _limit(text: str | None) -> int:
+    most = 500
+    if not text:
+        return most
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= most:
+        raise FieldInvalid(field="limit", problem="too_large")
+    return int(text)
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        get_purposes,
+        get_areas,
+        get_features,
+        get_equipment,
+        get_facilities,
+        get_facility,
+        get_rooms,
+        get_room,
+    ],
+    tags=["masters"],
+)

@@ -1,0 +1,89 @@
+"""Which spans of a day a timetable allows, and which frames they use."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from reservation.dates import clock_text
+from reservation.errors import Refusal
+from reservation.facilities.rules import Frame, Timetable
+from reservation.spans import Span
+
+
+class OffFrame(Refusal):
+    """The use begins or ends where no frame does."""
+
+    code = "off_frame"
+
+
+class PauseNeedsBothSides(Refusal):
+    """A pause between frames is only for uses of some length on both sides of it."""
+
+    code = "pause_needs_both_sides"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The part of one frame that a use takes."""
+
+    frame: Frame
+    span: Span
+
+
+def pieces(timetable: Timetable, span: Span) -> tuple[Piece, ...]:
+    """Return the frames that a use of `span` takes, in order; the pauses between them belong to no frame.
+
+    Raises:
+        OffFrame: the use does not begin and end with a frame (or a step of an hourly one).
+        PauseNeedsBothSides: it spans a pause that the timetable does not give for so short a use.
+    """
+    found = next(_runs(timetable.frames, span), None)
+    if found is None:
+        raise OffFrame(frames=frame_texts(timetable))
+    _check_pauses(timetable, found)
+    return found
+
+
+def _runs(frames: tuple[Frame, ...], span: Span) -> Iterator[tuple[Piece, ...]]:
+    """Yield each way to fill `span` with frames one after another."""
+    for frame in frames:
+        taken = _taken(frame, span)
+        if taken is None:
+            continue
+        piece = Piece(frame, taken)
+        if taken.end == span.end:
+            yield (piece,)
+            continue
+        following = [other.starts for other in frames if frame.ends <= other.starts < span.end]
+        if following:
+            for rest in _runs(frames, Span(min(following), span.end)):
+                yield (piece, *rest)
+
+
+def _taken(frame: Frame, span: Span) -> Span | None:
+    """Return what a use that begins at `span.start` takes of `frame`; None where it may not."""
+    if not frame.starts <= span.start < frame.ends:
+        return None
+    end = min(frame.ends, span.end)
+    step = frame.step or (frame.ends - frame.starts)
+    if (span.start - frame.starts) % step or (end - frame.starts) % step:
+        return None
+    return Span(span.start, end)
+
+
+def _check_pauses(timetable: Timetable, run: tuple[Piece, ...]) -> None:
+    needed = timetable.pause_minutes_each_side
+    for place, (before, after) in enumerate(pairwise(run), start=1):
+        if before.span.end == after.span.start:
+            continue
+        earlier = sum(piece.span.minutes for piece in run[:place])
+        later = sum(piece.span.minutes for piece in run[place:])
+        if needed is None or min(earlier, later) < needed:
+            raise PauseNeedsBothSides(
+                pause=f"{clock_text(before.span.end)}–{clock_text(after.span.start)}", minutes=needed or 0
+            )
+
+
+def frame_texts(timetable: Timetable) -> list[str]:
+    """Return the frames as people read them: `09:00–12:00`."""
+    return [f"{clock_text(frame.starts)}–{clock_text(frame.ends)}" for frame in timetable.frames]

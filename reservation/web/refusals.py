@@ -1,0 +1,186 @@
+"""Turn a refusal into an answer: a page with words, or problem+json (RFC 9457)."""
+
+import logging
+from datetime import date, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from reservation.errors import FieldInvalid, FieldsInvalid, Refusal, SignInNeeded
+from reservation.references import new_reference
+from reservation.web import wording
+from reservation.web.caller import Caller, caller_of
+from reservation.web.page import AnyRequest, render, wants_fragment
+
+log = logging.getLogger("reservation")
+PROBLEM = "application/problem+json"
+
+
+class Unavailable(Refusal):
+    """The database cannot be reached; nothing was changed."""
+
+    code = "database_unavailable"
+    status = 503
+
+
+class Broken(Refusal):
+    """A mistake of ours; the reference finds it in the log."""
+
+    code = "broken"
+    status = 500
+
+
+class Unreadable(Refusal):
+    """The request is not of the form that the address takes."""
+
+    code = "unreadable"
+    status = 400
+
+
+class NoSuchPage(Refusal):
+    code = "no_such_page"
+    status = 404
+
+
+class WrongMethod(Refusal):
+    code = "wrong_method"
+    status = 405
+
+
+class TooLarge(Refusal):
+    code = "too_large"
+    status = 413
+
+
+_BY_STATUS: dict[int, type[Refusal]] = {404: NoSuchPage, 405: WrongMethod, 413: TooLarge}
+
+
+def answer_refusal(request: AnyRequest, refusal: Refusal) -> Response[Any]:
+    """Answer a refusal in the caller's language."""
+    return _problem(request, refusal) if _is_api(request) else _page(request, refusal)
+
+
+def answer_http(request: AnyRequest, error: HTTPException) -> Response[Any]:
+    """Answer what the framework refused: no such page, a method that it does not take, an unreadable body."""
+    if isinstance(error, ValidationException):
+        extra: Any = error.extra
+        field = extra[0].get("key", "body") if isinstance(extra, list) and extra else "body"
+        return answer_refusal(request, FieldInvalid(field=field, problem="unreadable"))
+    if error.status_code >= 500:  # noqa: PLR2004
+        return answer_anything(request, error)
+    return answer_refusal(request, _BY_STATUS.get(error.status_code, Unreadable)())
+
+
+def answer_unavailable(request: AnyRequest, error: Exception) -> Response[Any]:
+    """Answer while the database is down."""
+    log.error("database unreachable: %s", error)
+    response = answer_refusal(request, Unavailable())
+    response.headers["Retry-After"] = "10"
+    return response
+
+
+def answer_anything(request: AnyRequest, error: Exception) -> Response[Any]:
+    """Answer a mistake of ours without showing its insides; the log keeps them under a reference."""
+    reference = new_reference(8)
+    log.error("%s %s broke (%s)", request.method, request.url.path, reference, exc_info=error)
+    return answer_refusal(request, Broken(reference=reference))
+
+
+def text_of(refusal: Refusal, language: str) -> str:
+    """Return a refusal as a sentence; a field's problem in words."""
+    if isinstance(refusal, FieldInvalid):
+        return field_text(refusal.facts["field"], refusal.facts["problem"], language)
+    if isinstance(refusal, FieldsInvalid):
+        return " ".join(
+            field_text(field, problem, language) for field, problem in refusal.facts["problems"].items()
+        )
+    key = f"refusal.{refusal.code}"
+    if not wording.has(language, key):
+        log.error("no wording for %s", key)
+        key = "refusal.refused"
+    try:
+        return wording.say(language, key, **_readable(refusal.facts, language))
+    except (KeyError, IndexError):
+        log.exception("wording of %s lacks a fact", key)
+        return wording.say(language, "refusal.refused")
+
+
+def field_text(field: str, problem: str, language: str) -> str:
+    """Return what is wrong with a field: its label and the problem in words."""
+    label = f"field.{field}"
+    name = wording.say(language, label) if wording.has(language, label) else field
+    known = f"problem.{problem}"
+    return wording.say(language, known if wording.has(language, known) else "problem.unreadable", field=name)
+
+
+def _readable(facts: dict[str, Any], language: str) -> dict[str, Any]:
+    """Return facts with moments and days as people write them."""
+    shown = dict(facts)
+    for name, value in facts.items():
+        if not isinstance(value, str):
+            continue
+        if name.endswith("_at"):
+            shown[name] = wording.moment_text(datetime.fromisoformat(value), language)
+        elif name == "date":
+            shown[name] = wording.date_text(date.fromisoformat(value), language)
+    return shown
+
+
+def _is_api(request: AnyRequest) -> bool:
+    return request.url.path.startswith(("/api/", "/webhooks/"))
+
+
+def _problem(request: AnyRequest, refusal: Refusal) -> Response[bytes]:
+    caller = caller_of(request)
+    body = {
+        **refusal.facts,
+        "type": f"urn:reservation:{refusal.code}",
+        "title": wording.say(caller.language, "refusal.title"),
+        "status": refusal.status,
+        "detail": text_of(refusal, caller.language),
+        "code": refusal.code,
+    }
+    headers = {"Content-Language": caller.language}
+    if "retry_after_seconds" in refusal.facts:
+        headers["Retry-After"] = str(refusal.facts["retry_after_seconds"])
+    return Response(
+        msgspec.json.encode(body), status_code=refusal.status, media_type=PROBLEM, headers=headers
+    )
+
+
+def _page(request: AnyRequest, refusal: Refusal) -> Response[Any]:
+    caller = caller_of(request)
+    if isinstance(refusal, SignInNeeded) and request.method == "GET":
+        return _to_sign_in(request, refusal)
+    return render(
+        request,
+        "_refusal.html" if wants_fragment(request) else "refused.html",
+        status=refusal.status,
+        refusal=refusal,
+        sentence=text_of(refusal, caller.language),
+        title=_title(refusal, caller),
+        back=_back(request),
+    )
+
+
+def _title(refusal: Refusal, caller: Caller) -> str:
+    key = f"refusal.{refusal.code}_title"
+    return wording.say(caller.language, key if wording.has(caller.language, key) else "refusal.title")
+
+
+def _to_sign_in(request: AnyRequest, refusal: SignInNeeded) -> Response[Any]:
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    page = "/staff/sign-in" if refusal.facts.get("staff") or wanted.startswith("/staff") else "/sign-in"
+    return Response(b"", status_code=303, headers={"Location": f"{page}?{urlencode({'next': wanted})}"})
+
+
+def _back(request: AnyRequest) -> str:
+    """Return the page of ours from which the refused request came."""
+    referer = request.headers.get("referer", "")
+    base = str(request.base_url).rstrip("/")
+    if base and referer.startswith(f"{base}/"):
+        return referer.removeprefix(base)
+    return "/"

@@ -1,0 +1,5 @@
+"""The provider's double for these tests."""
+
+from tests.double_server import till
+
+__all__ = ["till"]
