@@ -1,7 +1,7 @@
 """Judge one row: read its fields, collect reason codes, and tell what becomes of it."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
@@ -18,6 +18,7 @@ from importers.values import (
     read_yen,
     text_of,
 )
+from reservation.dates import MINUTES_A_DAY
 
 NO_END = "99999999"
 LONGEST_KEPT = 1000
@@ -39,17 +40,26 @@ class Row:
         self.record = record
         self.key = record.key
         self.codes: list[str] = list(record.codes)
-        self.messages: list[str] = [record.message] if record.message else []
+        self.remarks: list[tuple[str, str]] = [("", record.message)] if record.message else []
         self.outcome = ""
-        self.target: tuple[str, str] | None = None
+        self.target: tuple[str, Hashable] | None = None
         self.target_id: int | None = None
         self.shown_id = ""
 
     def note(self, code: str, message: str = "") -> None:
         if code not in self.codes:
             self.codes.append(code)
-        if message:
-            self.messages.append(message)
+        if message and (code, message) not in self.remarks:
+            self.remarks.append((code, message))
+
+    def forget(self, *codes: str) -> None:
+        """Take back what was noted under `codes`."""
+        self.codes = [code for code in self.codes if code not in codes]
+        self.remarks = [remark for remark in self.remarks if remark[0] not in codes]
+
+    @property
+    def message(self) -> str:
+        return "; ".join(message for _, message in self.remarks)
 
     @property
     def standing(self) -> str:
@@ -117,6 +127,28 @@ class Row:
     def minute(self, column: str) -> int | None:
         return self._read(column, read_minute, "E_TIME_INVALID")
 
+    def hours(self, starts: str, ends: str) -> tuple[int, int] | None:
+        """Return two clock times in order; the whole day, 0:00 to 24:00, is nothing to remark."""
+        start, end = self.minute(starts), self.minute(ends)
+        if start is None or end is None:
+            return None
+        if end <= start:
+            self.note("E_TIME_ORDER", f"{self.text(starts)}–{self.text(ends)}")
+            return None
+        if (start, end) == (0, MINUTES_A_DAY):
+            self.forget("W_TIME_2400")
+        return start, end
+
+    def period(self, begins: str, ends: str) -> tuple[date, date | None] | None:
+        """Return the first day of a dated master and the day on which it is gone, if there is one."""
+        first, gone = self.day(begins), self.end_day(ends)
+        if first is None:
+            return None
+        if gone is not None and gone <= first:
+            self.note("E_TIME_ORDER", f"{self.text(begins)}–{self.text(ends)}")
+            return None
+        return first, gone
+
     def yen(self, column: str) -> int | None:
         return self._read(column, read_yen, "E_AMOUNT_INVALID")
 
@@ -163,6 +195,6 @@ class Row:
         return value
 
 
-def _rank(code: str) -> tuple[int, bool]:
+def _rank(code: str) -> int:
     """Order codes by what decides: E, then duplicates, then R, then W; other S rows carry no data."""
-    return (1 if code in _DUPLICATES else _WEIGHT[code[0]], False)
+    return 1 if code in _DUPLICATES else _WEIGHT[code[0]]

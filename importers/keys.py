@@ -7,7 +7,7 @@ _VARIANTS = str.maketrans("髙﨑碕斎齋齊邊邉濵濱櫻廣澤嶋𠮷關", "
 _TILDES = str.maketrans("〜～∼", "~~~")
 _SMALL = str.maketrans("ァィゥェォッャュョヮヵヶ", "アイウエオツヤユヨワカケ")
 _HIRAGANA = str.maketrans({code: code + 0x60 for code in range(0x3041, 0x3097)})
-_DASHES = re.compile("[‐‑‒–—―−－]")  # noqa: RUF039
+_DASHES = re.compile("[‐‑‒–—―−－]")
 _DASH_IN_NUMBER = re.compile(r"(?<=\d)[ーｰ](?=\d)")
 _SPACES = re.compile(r"\s+")
 _HALF_KANA = re.compile("[\uff61-\uff9f]+")

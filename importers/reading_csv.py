@@ -2,23 +2,16 @@
 
 import codecs
 import re
-from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from importers.keys import OUTER_SPACES, compact
+from importers.lines import CHUNK, Line, Lines, codec_of, decoded, has_utf16_bom, without_end
 from importers.records import FileFormat, Record, remark
 
 LINES_JOINED_AT_MOST = 20
-LONGEST_LINE = 1_000_000
-CHUNK = 1 << 20
 BOM = codecs.BOM_UTF8
-EOF_MARK = b"\x1a"
 ENCODINGS = ("utf-8", "cp932", "utf-16")
-# Python's cp932 gives these for single bytes that no Japanese character begins with.
-_NO_CP932 = re.compile("[\x80\uf8f0-\uf8f3]")
 _QUOTED = re.compile(r'"([^"]*(?:""[^"]*)*)"')
 
 
@@ -28,53 +21,6 @@ class QuotingInvalid(ValueError):
 
 class QuoteOpen(ValueError):
     """The text ends inside a quoted field."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    number: int
-    content: bytes
-
-
-class _Lines:
-    """The physical lines of a file, counted by LF, with a way to put some back."""
-
-    def __init__(self, file: BinaryIO, *, utf16: bool) -> None:
-        self._source = _utf16_lines(file) if utf16 else _lines(file)
-        self._waiting: deque[_Line] = deque()
-        self._number = 0
-
-    def next(self) -> _Line | None:
-        if self._waiting:
-            return self._waiting.popleft()
-        content = next(self._source, None)
-        if content is None:
-            return None
-        self._number += 1
-        return _Line(self._number, content)
-
-    def put_back(self, lines: Sequence[_Line]) -> None:
-        self._waiting.extendleft(reversed(lines))
-
-
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    while line := file.readline(LONGEST_LINE):
-        rest = line
-        while not rest.endswith(b"\n") and (rest := file.readline(LONGEST_LINE)):
-            pass  # a line without end may not fill the memory; what was kept is enough to report it
-        yield line
-
-
-def _utf16_lines(file: BinaryIO) -> Iterator[bytes]:
-    text = codecs.getreader("utf-16")(file, errors="replace")
-    pending = ""
-    while piece := text.read(CHUNK // 8):
-        *whole, pending = (pending + piece).split("\n")
-        for line in whole:
-            yield f"{line}\n".encode()
-        pending = pending[:LONGEST_LINE]
-    if pending:
-        yield pending.encode()
 
 
 def split_strictly(text: str) -> list[str]:
@@ -127,7 +73,7 @@ def read_csv(path: Path, layout: FileFormat, *, encoding: str) -> Iterator[Recor
     yield from _remarks(layout, names, used, encoding)
     reader = _Rows(layout, names, used)
     with path.open("rb") as file:
-        yield from reader.records(_Lines(file, utf16=used == "utf-16"))
+        yield from reader.records(Lines(file, utf16=used == "utf-16"))
 
 
 def _find_header(path: Path, layout: FileFormat, encoding: str) -> tuple[list[str], str] | None:
@@ -153,15 +99,15 @@ def _refused(path: Path, layout: FileFormat) -> Record:
 
 def _header(path: Path, encoding: str) -> list[str] | None:
     with path.open("rb") as file:
-        if encoding == "utf-16" and not _has_utf16_bom(file):
+        if encoding == "utf-16" and not has_utf16_bom(file):
             return None
-        lines = _Lines(file, utf16=encoding == "utf-16")
+        lines = Lines(file, utf16=encoding == "utf-16")
         while line := lines.next():
-            content = _without_end(line.content.removeprefix(BOM))
+            content = without_end(line.content.removeprefix(BOM))
             if not content.strip():
                 continue
             try:
-                names = [compact(name) for name in split_strictly(content.decode(_codec(encoding)))]
+                names = [compact(name) for name in split_strictly(content.decode(codec_of(encoding)))]
             except (UnicodeDecodeError, QuotingInvalid, QuoteOpen):
                 return None
             return names if len(set(names)) == len(names) else None
@@ -171,7 +117,7 @@ def _header(path: Path, encoding: str) -> list[str] | None:
 def _is_valid(path: Path, encoding: str) -> bool:
     decoder = codecs.getincrementaldecoder(encoding)()
     with path.open("rb") as file:
-        if encoding == "utf-16" and not _has_utf16_bom(file):
+        if encoding == "utf-16" and not has_utf16_bom(file):
             return False
         try:
             while chunk := file.read(CHUNK):
@@ -180,17 +126,6 @@ def _is_valid(path: Path, encoding: str) -> bool:
         except UnicodeDecodeError:
             return False
     return True
-
-
-def _has_utf16_bom(file: BinaryIO) -> bool:
-    found = file.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
-    file.seek(0)
-    return found
-
-
-def _codec(encoding: str) -> str:
-    """Return how lines are decoded; lines of UTF-16 files come as UTF-8."""
-    return "utf-8" if encoding == "utf-16" else encoding
 
 
 def _remarks(layout: FileFormat, names: list[str], used: str, encoding: str) -> Iterator[Record]:
@@ -214,41 +149,35 @@ class _Rows:
     def __init__(self, layout: FileFormat, names: list[str], used: str) -> None:
         self.layout = layout
         self.names = names
-        self.codec = _codec(used)
+        self.codec = codec_of(used)
         self.extra = [name for name in names if name not in layout.columns]
         self.in_order = names == list(layout.columns)
 
-    def records(self, lines: _Lines) -> Iterator[Record]:
+    def records(self, lines: Lines) -> Iterator[Record]:
         header = None
         while line := lines.next():
-            content = _without_end(line.content)
+            content = without_end(line.content)
             if not content.strip(b" \t\r\x1a"):
                 continue
             record = self._record(line, content, lines)
             if header is None:
                 header = record.fields
             elif record.fields == header:
-                yield Record(
-                    record.file, record.line, "note", "", {}, record.raw, ("S_REPEATED_HEADER",)
-                )
+                yield Record(record.file, record.line, "note", "", {}, record.raw, ("S_REPEATED_HEADER",))
             else:
                 yield record
 
-    def _record(self, line: _Line, content: bytes, lines: _Lines) -> Record:
+    def _record(self, line: Line, content: bytes, lines: Lines) -> Record:
         codes: tuple[str, ...] = ()
         if content.startswith(BOM):
             content = content.removeprefix(BOM)
             codes = ("W_BOM",) if line.number > 1 else ()
-        try:
-            text = content.decode(self.codec)
-            if self.codec == "cp932" and _NO_CP932.search(text):
-                raise UnicodeDecodeError("cp932", content, 0, 1, "no character")
-        except UnicodeDecodeError:
-            text = content.decode(self.codec, errors="backslashreplace")
-            codes = ("R_UNDECODABLE",)
+        text, is_valid = decoded(content, self.codec)
+        if not is_valid:
+            codes = (*codes, "R_UNDECODABLE")
         return self._taken_apart(line, text, codes, lines)
 
-    def _taken_apart(self, line: _Line, text: str, codes: tuple[str, ...], lines: _Lines) -> Record:
+    def _taken_apart(self, line: Line, text: str, codes: tuple[str, ...], lines: Lines) -> Record:
         try:
             values = split_strictly(text)
         except QuotingInvalid:
@@ -267,13 +196,13 @@ class _Rows:
         key = self.layout.key_of(fields)
         return Record(self.layout.name, line.number, self.layout.kind, key, fields, text, codes, "", extra)
 
-    def _joined(self, text: str, lines: _Lines) -> tuple[list[str], str] | None:
+    def _joined(self, text: str, lines: Lines) -> tuple[list[str], str] | None:
         """Join following lines until the record is valid; give them back where it never is."""
-        taken: list[_Line] = []
+        taken: list[Line] = []
         while len(taken) < LINES_JOINED_AT_MOST - 1 and (line := lines.next()):
             taken.append(line)
             try:
-                text = f"{text}\n{_without_end(line.content).decode(self.codec)}"
+                text = f"{text}\n{without_end(line.content).decode(self.codec)}"
                 values = split_strictly(text)
             except QuoteOpen:
                 continue
@@ -285,7 +214,7 @@ class _Rows:
         lines.put_back(taken)
         return None
 
-    def _broken(self, line: _Line, text: str, code: str, values: Sequence[str] = ()) -> Record:
+    def _broken(self, line: Line, text: str, code: str, values: Sequence[str] = ()) -> Record:
         """Report a line that is no record; its key where the key's columns stand first in it."""
         width = len(self.layout.key)
         key = ""
@@ -294,8 +223,3 @@ class _Rows:
             key = self.layout.key_of(dict(zip(self.layout.key, leading, strict=False)))
         message = f"{len(values)} columns instead of {len(self.names)}" if values else ""
         return Record(self.layout.name, line.number, self.layout.kind, key, {}, text, (code,), message)
-
-
-def _without_end(content: bytes) -> bytes:
-    """Return a line without its end, and without the end mark of old systems."""
-    return content.removesuffix(b"\n").removesuffix(b"\r").removesuffix(EOF_MARK)

@@ -191,9 +191,7 @@ class _Sheet:
             if name not in self.layout.columns and index < len(values)
         }
         key = self.layout.key_of(fields)
-        return Record(
-            self.file, number, self.layout.kind, key, fields, _raw(values), extra=extra
-        )
+        return Record(self.file, number, self.layout.kind, key, fields, _raw(values), extra=extra)
 
     def _note(self, number: int, cells: Sequence[Cell], code: str) -> Record:
         return Record(self.file, number, "note", "", {}, _raw(cells), (code,))

@@ -168,7 +168,8 @@ def _kept_secret(data: Path) -> str:
     except FileNotFoundError:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
-            with path.open("x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(made, "w") as file:
                 file.write(secrets.token_urlsafe(32))
         except FileExistsError:
             pass

@@ -16,7 +16,7 @@ from reservation.availability.rules import Question
 from reservation.errors import FieldInvalid
 from reservation.facilities.rules import on
 from reservation.web.caller import Caller, caller_of
-from reservation.web.page import AnyRequest
+from reservation.web.caller import AnyRequest
 
 DEFAULT_ITEMS = 100
 

@@ -1,5 +1,7 @@
 """Send money back: what is due is written first, then the provider is asked, then its answer is recorded."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +17,7 @@ from reservation.ledger.actions import record_refund
 from reservation.ledger.queries import standing
 from reservation.references import new_reference
 
+PATIENCE_SECONDS = 4
 LEASE = timedelta(minutes=2)
 LONGEST_PAUSE = timedelta(hours=6)
 
@@ -87,6 +90,13 @@ async def send_due_refunds(*, now: datetime, booking: str | None = None) -> int:
     while (due := await _lease(booking, now=now)) is not None:
         sent += await _send(due, now=now)
     return sent
+
+
+async def send_soon(booking: str, *, now: datetime) -> None:
+    """Send the refunds of a booking while its user waits, but not for long: the worker goes on with them."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await send_due_refunds(now=now, booking=booking)
 
 
 async def _lease(booking: str | None, *, now: datetime) -> _Due | None:

@@ -11,6 +11,7 @@ from reservation.database import execute, in_transaction, transaction
 from reservation.dates import day_of
 from reservation.demo import synthetic_calendar as calendar
 from reservation.demo.synthetic_bookings import Bookings
+from reservation.demo.synthetic_checks import checked_afterwards
 from reservation.demo.synthetic_masters import masters
 from reservation.demo.synthetic_people import Resident, people, staff_token, tokens
 from reservation.demo.synthetic_tables import COLUMNS, Rows, filled_table, set_sequences
@@ -51,7 +52,8 @@ async def fill(
         table = await filled_table()
         if table:
             raise TownNotEmpty(f"the table {table} is not empty")
-        keyed = await _write(facilities, rooms, (past, future), seed, password_hash, now, progress)
+        async with checked_afterwards():
+            keyed = await _write(facilities, rooms, (past, future), seed, password_hash, now, progress)
         secrets_of = await tokens(keyed, now=now)
         staff = await staff_token(password_hash, now=now)
     await _tidy()

@@ -1,4 +1,4 @@
-"""Whole bookings of a synthetic town: what was applied for, paid, used or cancelled, and what each left behind."""
+"""Whole bookings of a synthetic town: applied for, paid, used or cancelled, and what they leave behind."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -41,7 +41,7 @@ class Slot:
 
 
 def future(units: Sequence[Unit], bookings: int, today: date, random: Random) -> Iterator[Slot]:
-    """Yield `bookings` slots after `today`: over 90 days, or as many as keep the evenings 50 to 70 % taken."""
+    """Yield `bookings` slots after `today`: over 90 days, or so many that evenings stay 50–70 % taken."""
     evenings, others = _a_day(units, random)
     least = EVENINGS_TAKEN * evenings + LEAST_TAKEN * others
     most = EVENINGS_TAKEN * evenings + MOST_TAKEN * others

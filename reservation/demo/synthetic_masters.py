@@ -61,7 +61,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Rooms that share parts: one room alone, or two halves and, last, their whole; `tariff` has their prices."""
+    """Rooms that share parts: one room alone, or two halves and, last, their whole, with their prices."""
 
     pattern: str
     rooms: tuple[TownRoom, ...]
@@ -170,7 +170,7 @@ def _family(rows: Rows, place: Place, random: Random) -> Unit:
 def _group(rows: Rows, place: Place, random: Random) -> tuple[int, tuple[int, ...]]:
     """Add a room group with its frames, and return its key and its purposes, of which meetings are one."""
     group = rows.add("room_group", place.facility, f"{place.code}-g")
-    rows.add("room_group_version", group, VALID_FROM, f"室場{place.code}", False, False)
+    rows.add("room_group_version", group, VALID_FROM, f"室場{place.code}")
     purposes = (1, *sorted(random.sample(range(2, len(PURPOSES) + 1), 4)))
     for purpose in purposes:
         rows.add("room_group_purpose", group, purpose)

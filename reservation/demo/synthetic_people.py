@@ -16,6 +16,7 @@ from reservation.references import new_reference
 
 RESIDENCES = ("resident",) * 7 + ("works", "studies", "nonresident")
 STAFF_LOGIN = "synthetic"
+VERIFIED = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def people(
         name = f"{random.choice(FAMILY_NAMES)} {random.choice(GIVEN_NAMES)}"
         account = rows.add("account", "person", user_number)
         key = rows.add(
-            "person", f"p{user_number}", user_number, name, "", residence, True, password_hash, account,
+            "person", f"p{user_number}", user_number, name, "", residence, VERIFIED, password_hash, account,
             registered_at,
         )  # fmt: skip
         residents.append(Resident(key, user_number, residence != "nonresident"))

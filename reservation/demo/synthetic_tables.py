@@ -8,7 +8,7 @@ from reservation.database import connection, execute, fetch_value
 
 Row = tuple[Any, ...]
 
-# In the order of the foreign keys. Where `id` is missing nothing points to the row and the sequence gives one.
+# In the order of the foreign keys. Without `id` the sequence gives one: nothing points to the row.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "account": ("id", "kind", "label"),
     "area": ("id", "code", "name", "name_kana", "name_en"),
@@ -27,7 +27,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "opening_hours": ("facility", "valid_from", "day_kind", "opens_minute", "closes_minute"),
     "closed_rule": ("facility", "kind", "from_day", "to_day", "category", "reason"),
     "room_group": ("id", "facility", "code"),
-    "room_group_version": ("room_group", "valid_from", "name", "attached", "makes_sound"),
+    "room_group_version": ("room_group", "valid_from", "name"),
     "room_group_purpose": ("room_group", "purpose"),
     "room_group_feature": ("room_group", "feature"),
     "timetable": ("id", "room_group", "valid_from", "day_kind"),
@@ -85,7 +85,7 @@ class Rows:
 
 
 async def filled_table() -> str | None:
-    """Return the name of a table whose keys the town would number from 1 but that has rows; None: all empty."""
+    """Return the name of a table that the town would number from 1 but that has rows; None: there is none."""
     for table in numbered():
         if await fetch_value(f'SELECT EXISTS (SELECT FROM "{table}")'):
             return table

@@ -41,9 +41,8 @@ class Home:
 
     @property
     def url(self) -> str:
-        """Return the address of the server that was started last, empty before the first."""
-        path = self.path / "url"
-        return path.read_text() if path.exists() else ""
+        """Return the address of the server that was started last."""
+        return (self.path / "url").read_text()
 
     def lock(self, name: str) -> Lock:
         return Lock(self.path / f"{name}.lock")

@@ -11,7 +11,7 @@ from reservation.errors import FieldInvalid, NotFound
 from reservation.facilities import queries
 from reservation.facilities.rules import FacilityFacts, RoomFacts, on
 from reservation.web.caller import Caller, caller_of
-from reservation.web.page import AnyRequest
+from reservation.web.caller import AnyRequest
 
 
 class Named(msgspec.Struct):

@@ -67,7 +67,8 @@ async def add_payees(payees: Sequence[PayeeFact]) -> None:
         for payee in payees:
             if payee.code not in known:
                 await execute(
-                    """INSERT INTO payee (code, name, name_en, invoice_number, revenue_account, provider_account)
+                    """INSERT INTO payee (code, name, name_en, invoice_number, revenue_account,
+                                          provider_account)
                        VALUES ($1, $2, $3, $4, $5, $6)""",
                     payee.code,
                     payee.name,
@@ -173,9 +174,7 @@ async def add_equipment(equipment: Sequence[EquipmentFact]) -> dict[str, int]:
         await execute(
             """INSERT INTO equipment (facility, code, name, name_kana, name_en)
                SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])""",
-            *_columns(
-                [(facilities[i.facility], i.code, i.name, i.name_kana, i.name_en) for i in added], 5
-            ),
+            *_columns([(facilities[i.facility], i.code, i.name, i.name_kana, i.name_en) for i in added], 5),
         )
         units = [
             PartFact(f"{item.code}-{number}", item.facility, f"{item.name} {number}", item.code)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+import asyncpg
+
 from reservation.database import execute, fetch, transaction
 from reservation.facilities.incoming import FrameFact, TimetableFact
 from reservation.facilities.loading import keys
@@ -28,12 +30,16 @@ async def put_timetables(timetables: Sequence[TimetableFact], *, as_of: date) ->
         gone = [place for place in stored if place not in wanted or place in replaced]
         await _end([stored[place][0] for place in gone if stored[place][1] < as_of], as_of)
         await _drop([stored[place][0] for place in gone if stored[place][1] >= as_of])
-        await _insert(replaced, {place: as_of for place in replaced if place in stored}, as_of)
+        await _insert(replaced, {place: as_of for place in replaced if place in stored})
         return await _frames(groups)
 
 
 def _place(groups: Mapping[str, int], fact: TimetableFact) -> Place:
     return groups[fact.room_group], fact.season_from, fact.season_to, fact.day_kind
+
+
+def _place_of(row: asyncpg.Record) -> Place:
+    return row["room_group"], row["season_from"], row["season_to"], row["day_kind"]
 
 
 def _content(fact: TimetableFact) -> tuple[object, ...]:
@@ -54,7 +60,7 @@ async def _open_timetables(groups: list[int]) -> dict[Place, tuple[int, date, tu
         groups,
     )
     return {
-        (row["room_group"], row["season_from"], row["season_to"], row["day_kind"]): (
+        _place_of(row): (
             row["id"],
             row["valid_from"],
             (row["pause"], tuple(tuple(frame) for frame in row["frames"])),
@@ -73,7 +79,7 @@ async def _drop(ids: list[int]) -> None:
     await execute("DELETE FROM timetable WHERE id = ANY ($1)", ids)
 
 
-async def _insert(facts: Mapping[Place, TimetableFact], begins: Mapping[Place, date], as_of: date) -> None:
+async def _insert(facts: Mapping[Place, TimetableFact], begins: Mapping[Place, date]) -> None:
     rows = [
         (*place, max(begins.get(place, fact.valid_from), fact.valid_from), fact.pause_minutes_each_side)
         for place, fact in facts.items()
@@ -86,7 +92,9 @@ async def _insert(facts: Mapping[Place, TimetableFact], begins: Mapping[Place, d
            RETURNING id, room_group, season_from, season_to, day_kind""",
         *([list(column) for column in zip(*rows, strict=True)] or [[]] * 6),
     )
-    ids = {(row["room_group"], row["season_from"], row["season_to"], row["day_kind"]): row["id"] for row in made}
+    ids = {
+        (row["room_group"], row["season_from"], row["season_to"], row["day_kind"]): row["id"] for row in made
+    }
     frames = [(ids[place], *_columns(frame)) for place, fact in facts.items() for frame in fact.frames]
     await execute(
         """INSERT INTO frame (timetable, code, name, name_en, starts_minute, ends_minute, step_minutes)

@@ -179,9 +179,7 @@ async def _correct(kind: Versioned, pairs: Sequence[tuple[_Stored, Wanted]]) -> 
         *map(list, zip(*((now.id, _end(now, row), *row.values) for now, row in pairs), strict=True)),
     )
     if kind.has_parts:
-        await execute(
-            "DELETE FROM room_part WHERE room_version = ANY ($1)", [now.id for now, _ in pairs]
-        )
+        await execute("DELETE FROM room_part WHERE room_version = ANY ($1)", [now.id for now, _ in pairs])
         await _occupy([(now.id, part) for now, row in pairs for part in row.parts])
 
 

@@ -74,7 +74,8 @@ def complete(stored: Mapping[date, Table], fees: Iterable[FeeFact]) -> dict[date
                 table[cell] = Price(begun[-1].yen, begun[-1].per_minutes)
             elif begun:
                 table.pop(cell, None)
-        tables[day] = before = table
+        if day in stored or table != before:
+            tables[day] = before = table
     return tables
 
 
@@ -90,10 +91,7 @@ async def put_fees(heads: Sequence[TariffHead], fees: Sequence[FeeFact]) -> dict
         for fee in fees:
             by_facility[facility_of_room[fee.cell.room]].append(fee)
         stored = await _stored(list(facilities.values()))
-        tables = {
-            key: complete(stored.get(key, {}), by_facility[key])
-            for key in facilities.values()
-        }
+        tables = {key: complete(stored.get(key, {}), by_facility[key]) for key in facilities.values()}
         tariffs = await _put_heads(heads, facilities, tables)
         await _put_cells(tariffs, tables, stored)
         await _put_equipment(heads, facilities, tariffs)

@@ -5,6 +5,7 @@ import smtplib
 import ssl
 from dataclasses import dataclass
 from datetime import datetime
+from email.errors import MessageError
 from email.message import EmailMessage
 from email.policy import SMTP
 from ipaddress import ip_address
@@ -104,11 +105,11 @@ class Post:
         self.is_gone = False
 
     def deliver(self, notice: Outgoing) -> str | None:
-        """Hand over one notice and return None, or what went wrong; `is_gone` says that no other has a chance."""
+        """Hand over one notice and return None, or what went wrong; once `is_gone`, no other has a chance."""
         base_url = urlsplit(self.settings.base_url)
         try:
             message = composed(notice, mail_from=self.settings.mail_from or "", host=base_url.hostname or "")
-        except ValueError as error:
+        except (ValueError, LookupError, MessageError) as error:
             return repr(error)
         try:
             self.server = self.server or _opened(urlsplit(self.settings.smtp_url or ""))
@@ -118,7 +119,7 @@ class Post:
         try:
             self.server.send_message(message, to_addrs=[_addressed(notice.mail)])
         except OSError as error:
-            # smtplib's errors are OSErrors too; those with an answer of the server speak of this notice alone.
+            # smtplib's errors are OSErrors too; those with an answer of the server are about this notice.
             about_this_one = isinstance(error, smtplib.SMTPException)
             self.is_gone = not about_this_one or isinstance(error, smtplib.SMTPServerDisconnected)
             return repr(error)
@@ -180,12 +181,12 @@ def composed(notice: Outgoing, *, mail_from: str, host: str) -> EmailMessage:
         "To": _addressed(notice.mail),
         "Date": notice.created_at,
         "Message-ID": f"<{notice.ref}@{host}>",
-        "Content-Language": notice.language,
         "Auto-Submitted": "auto-generated",
     }
     for name, value in headers.items():
         message[name] = value
-    message.set_content(notice.body)
+    message.set_content(notice.body, cte="base64")
+    message["Content-Language"] = notice.language
     return message
 
 

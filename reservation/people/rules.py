@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv6Address, IPv6Network, ip_interface
 from types import MappingProxyType
 
 from reservation.errors import Refusal
@@ -211,9 +211,9 @@ def read_staff_login(text: str) -> str:
 
 
 def source_of(address: str) -> str:
-    """Return the network that counts as one source: an IPv4 address, the /64 of an IPv6 address."""
+    """Return the network that counts as one source: an IPv4 address, the /64 of an IPv6 one."""
     try:
-        parsed = ip_address(address)
+        parsed = ip_interface(address).ip
     except ValueError:
         return "unknown"
     if isinstance(parsed, IPv6Address):

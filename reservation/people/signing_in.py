@@ -16,7 +16,7 @@ from reservation.people.rules import SignInFailed
 OF_SESSION = """
     SELECT session.id AS session, session.seen_at, session.expires_at,
         person.id AS person, person.user_number, person.name, person.language,
-        staff.id AS staff, staff.login, staff.name AS staff_name, staff.role,
+        person.residence, staff.id AS staff, staff.login, staff.name AS staff_name, staff.role,
         CASE WHEN staff.id IS NOT NULL THEN ARRAY(
             SELECT facility.code FROM staff_facility JOIN facility ON facility.id = staff_facility.facility
             WHERE staff_facility.staff = staff.id) END AS facilities
@@ -40,6 +40,7 @@ class SignedInActor:
     language: str
     user_number: str
     expires_at: datetime
+    residence: str = ""
     role: str | None = None
     facilities: frozenset[str] = frozenset()
 
@@ -125,7 +126,9 @@ async def actor_of_session(secret: str, *, now: datetime) -> SignedInActor | Non
             "UPDATE session SET seen_at = $2, expires_at = $3 WHERE id = $1", row["session"], now, expires_at
         )
     actor = person_actor(row["person"], row["user_number"])
-    return SignedInActor(actor, row["name"], row["language"], row["user_number"], expires_at)
+    return SignedInActor(
+        actor, row["name"], row["language"], row["user_number"], expires_at, row["residence"]
+    )
 
 
 async def sign_out(secret: str) -> None:
@@ -155,7 +158,15 @@ def hash_of(secret: str) -> str:
 def _staff_of(row: asyncpg.Record) -> SignedInActor:
     actor = staff_actor(row["staff"], row["staff_name"], row["role"])
     limited_to = frozenset(row["facilities"])
-    return SignedInActor(actor, row["staff_name"], "ja", "", row["expires_at"], row["role"], limited_to)
+    return SignedInActor(
+        actor,
+        row["staff_name"],
+        "ja",
+        "",
+        row["expires_at"],
+        role=row["role"],
+        facilities=limited_to,
+    )
 
 
 async def _renewed(password: str, password_hash: str) -> str | None:

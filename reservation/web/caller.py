@@ -3,10 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from typing import Any
+
 from litestar import Request
 
+from reservation import clock
 from reservation.actors import ANONYMOUS, Actor
 from reservation.errors import NotAllowed, SignInNeeded
+from reservation.web.wording import negotiate
+
+AnyRequest = Request[Any, Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +33,24 @@ class Caller:
         return self.actor.kind in {"person", "staff"}
 
 
-def caller_of(request: Request[object, object, object]) -> Caller:  # type: ignore[type-var]
-    """Return the caller of a request."""
+def caller_of(request: AnyRequest) -> Caller:
+    """Return the caller of a request; where nobody looked yet (no such page), an unknown one."""
     caller = request.scope.get("state", {}).get("caller")
-    if not isinstance(caller, Caller):
-        raise TypeError("the request has passed no middleware that names its caller")
-    return caller
+    return caller if isinstance(caller, Caller) else unknown_caller(request)
 
 
-def person_of(request: Request[object, object, object]) -> Caller:  # type: ignore[type-var]
+def unknown_caller(request: AnyRequest) -> Caller:
+    """Return a caller of whom only the language is known."""
+    language = negotiate(
+        request.query_params.get("lang"),
+        request.cookies.get("lang"),
+        request.headers.get("accept-language", ""),
+    )
+    host = request.client.host if request.client else ""
+    return Caller(ANONYMOUS, language, clock.now(), source=host)
+
+
+def person_of(request: AnyRequest) -> Caller:
     """Return the caller, who must be a signed-in resident.
 
     Raises:
@@ -47,7 +62,7 @@ def person_of(request: Request[object, object, object]) -> Caller:  # type: igno
     return caller
 
 
-def staff_of(request: Request[object, object, object], privilege: str) -> Caller:  # type: ignore[type-var]
+def staff_of(request: AnyRequest, privilege: str) -> Caller:
     """Return the caller, who must be staff with a privilege.
 
     Raises:
@@ -59,6 +74,3 @@ def staff_of(request: Request[object, object, object], privilege: str) -> Caller
     if not caller.actor.may(privilege):
         raise NotAllowed(privilege=privilege)
     return caller
-
-
-__all__ = ["ANONYMOUS", "Caller", "caller_of", "person_of", "staff_of"]

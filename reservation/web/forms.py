@@ -6,7 +6,7 @@ from typing import Any
 
 from reservation import dates
 from reservation.errors import FieldInvalid, FieldsInvalid
-from reservation.web.page import AnyRequest
+from reservation.web.caller import AnyRequest
 
 LONGEST_NUMBER = 9
 

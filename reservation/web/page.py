@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
-from litestar import Request, Response
+from litestar import Response
 from litestar.datastructures import Cookie
 from markupsafe import Markup
 
@@ -15,9 +15,8 @@ from reservation.dates import clock_text, local
 from reservation.money import yen_text
 from reservation.settings import ROOT, settings
 from reservation.web import wording
-from reservation.web.caller import Caller, caller_of
+from reservation.web.caller import AnyRequest, Caller, caller_of
 
-AnyRequest = Request[Any, Any, Any]
 HTML = "text/html; charset=utf-8"
 YEAR_SECONDS = 365 * 24 * 3600
 

@@ -203,12 +203,14 @@ async def test_a_paid_session_takes_nothing_more(till: Till, again: str) -> None
 
 
 async def test_two_who_pay_one_session_at_once_pay_once(till: Till) -> None:
-    session = await opened()
     buttons = ["card", "paypay", "konbini", "card", "paypay", "card", "konbini", "card"]
-    answers = await asyncio.gather(*(till.press(session, button) for button in buttons))
-    assert sorted(answer.status_code for answer in answers) == [303] + [409] * 7
-    assert await fetch_value("SELECT count(*) FROM double_object WHERE kind = 'payment_intent'") == 1
-    assert await till.hear(1) == ["checkout.session.completed"]
+    # Several rounds: in the first one the pool's connections are still being opened one by one.
+    for number in range(5):
+        session = await opened(f"attempt{number}")
+        answers = await asyncio.gather(*(till.press(session, button) for button in buttons))
+        assert sorted(answer.status_code for answer in answers) == [303] + [409] * 7
+    assert await fetch_value("SELECT count(*) FROM double_object WHERE kind = 'payment_intent'") == 5
+    assert await till.hear(5) == ["checkout.session.completed"] * 5
 
 
 async def test_a_voucher_settled_twice_at_once_is_paid_once(till: Till) -> None:

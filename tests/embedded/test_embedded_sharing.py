@@ -21,6 +21,17 @@ Command = Callable[..., "subprocess.Popen[str]"]
 Postmaster = Callable[[Home], int]
 Processes = Callable[[int], list[int]]
 
+FORKING_COMMAND = """
+import os, signal, sys
+from pathlib import Path
+from reservation.embedded import start
+with start(Path(sys.argv[1])) as server:
+    child = os.fork()
+    if child:
+        print(server.url, child, flush=True)
+    signal.pause()
+"""
+
 BOTH = pytest.mark.parametrize("major", [16, 18])
 
 
@@ -127,19 +138,26 @@ def test_server_outlives_a_killed_command_and_is_joined(
     assert not is_alive(home)
 
 
-def test_forked_child_keeps_no_share(begin: Begin, home: Home) -> None:
+def test_forked_child_cannot_stop_the_server(begin: Begin, home: Home) -> None:
     server = begin()
     child = os.fork()
     if not child:
         server.close()
-        signal.pause()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert is_alive(home)
+
+
+def test_forked_child_keeps_no_share(begin: Begin, command: Command, home: Home) -> None:
+    process = command(FORKING_COMMAND)
+    child = int(url_of(process).split()[-1])
     try:
-        assert is_alive(home)
-        server.close()
+        process.kill()
+        process.wait()
+        begin().close()
         assert not is_alive(home)
     finally:
         os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
 
 
 def test_interrupt_in_the_terminal_does_not_reach_the_server(

@@ -16,11 +16,12 @@ _WEEKDAYS = {"ja": "月火水木金土日", "en": ("Mon", "Tue", "Wed", "Thu", "
 @cache
 def catalogue(language: str) -> dict[str, str]:
     """Return the wording of a language as `section.key` → text with {facts}."""
-    path = Path(__file__).parent / f"{language}.toml"
-    sections = tomllib.loads(path.read_text(encoding="utf-8"))
-    return {
-        f"{section}.{key}": text for section, entries in sections.items() for key, text in entries.items()
-    }
+    found = {}
+    for path in sorted((Path(__file__).parent / language).glob("*.toml")):
+        for section, entries in tomllib.loads(path.read_text(encoding="utf-8")).items():
+            for key, text in entries.items():
+                found[f"{section}.{key}"] = text
+    return found
 
 
 def say(language: str, key: str, **facts: Any) -> str:

@@ -1,0 +1,146 @@
+"""Run an import: read, judge, load the masters, account for every row."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from importers import community_halls, industry_plaza, public_facilities
+from importers.judging import Row
+from importers.mapping import SourceMapping, Town, mapping, town
+from importers.masters import Context, Masters, load, load_town, point
+from importers.progress import Progress
+from importers.provenance import keep, origin_of, prior
+from importers.reading import read, unknown
+from importers.records import MASTER_KINDS, Record
+from importers.report import Line, Report, Summary
+from reservation.actors import Actor
+from reservation.database import transaction
+from reservation.journal import actions as journal
+
+IMPORTER = Actor("worker", 0, "reservation-import")
+LATER_KINDS = ("user", "member", "booking", "lottery_entry", "option", "payment", "refund")
+FILE_OUTCOMES = {"E": "rejected", "R": "review", "S": "skipped", "W": "unchanged"}
+DAYS_KEEPING_WEEKDAYS = 364
+
+
+class _Builder(Protocol):
+    masters: Masters
+
+    def take(self, kind: str, rows: list[Row]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    identify: Callable[[str], str]
+    builder: Callable[[Context], _Builder]
+
+
+SOURCES = {
+    module.SOURCE: _Source(module.identify, module.Builder)
+    for module in (public_facilities, community_halls, industry_plaza)
+}
+
+
+async def run(
+    source: str,
+    path: Path,
+    *,
+    commit: bool,
+    as_of: date,
+    now: datetime,
+    report: Path | None = None,
+    shift_days: int = 0,
+    progress: bool = False,
+) -> Summary:
+    """Read the export at `path`, store its masters where `commit` says so, and write the report files.
+
+    `as_of` divides past from future: a changed master holds from that day on. `shift_days`, a multiple of
+    364, moves the closed days of the export, so that weekdays stay; tariffs and openings keep their dates.
+    """
+    if shift_days % DAYS_KEEPING_WEEKDAYS:
+        raise ValueError(f"shift_days must be a multiple of {DAYS_KEEPING_WEEKDAYS}, not {shift_days}")
+    tables = mapping(source)
+    strange = list(unknown(path, tables, but=report))
+    summary = Summary(source, "commit" if commit else "dry-run")
+    written = Report(summary, report)
+    steps = Progress(shown=progress)
+    try:
+        masters, remarks = await _masters(source, path, tables, as_of, shift_days, steps)
+        if commit:
+            await _store(source, masters, town(), as_of=as_of, now=now)
+        written.write(_line_of_file(record) for record in [*strange, *remarks])
+        written.write(_line(row, commit=commit) for row in masters.rows)
+        written.write(_later(path, tables, steps))
+    except BaseException:
+        written.abandon()
+        raise
+    finally:
+        steps.end()
+    written.close()
+    return summary
+
+
+async def _masters(
+    source: str, path: Path, tables: SourceMapping, as_of: date, shift_days: int, steps: Progress
+) -> tuple[Masters, list[Record]]:
+    by_kind: dict[str, list[Row]] = defaultdict(list)
+    remarks = []
+    for record in read(path, tables, MASTER_KINDS):
+        steps.step()
+        if record.kind in MASTER_KINDS:
+            by_kind[record.kind].append(Row(record))
+        else:
+            remarks.append(record)
+    earlier = await prior(source, SOURCES[source].identify)
+    context = Context(tables, town(), earlier, as_of, timedelta(days=shift_days))
+    builder = SOURCES[source].builder(context)
+    for layout in tables.formats:
+        if layout.kind in MASTER_KINDS:
+            builder.take(layout.kind, by_kind[layout.kind])
+    return builder.masters, remarks
+
+
+async def _store(source: str, masters: Masters, tables: Town, *, as_of: date, now: datetime) -> None:
+    """Load the masters and keep the rows they came from, all or nothing."""
+    async with transaction():
+        await load_town(tables)
+        keys = await load(masters, as_of=as_of)
+        point(masters.rows, keys)
+        stored = [origin_of(row) for row in masters.rows if row.outcome not in {"unchanged", "skipped"}]
+        stored += [replace(origin, target_id=keys[target]) for origin, target in masters.origins]
+        if not stored:
+            return
+        await keep(source, stored, now=now)
+        new = sum(row.is_new for row in masters.rows)
+        await journal.record(
+            IMPORTER, "masters.imported", subject_kind="import", subject=source, now=now,
+            facts={"new_or_changed": new, "as_of": as_of.isoformat()},
+        )  # fmt: skip
+
+
+def _line(row: Row, *, commit: bool) -> Line:
+    record = row.record
+    shown = row.shown_id if commit and row.is_imported else ""
+    return Line(
+        record.file, record.line, record.kind, row.key, row.outcome, shown, row.reason_codes, row.message
+    )
+
+
+def _line_of_file(record: Record) -> Line:
+    """Report a remark on a file, or a row that is no data."""
+    outcome = FILE_OUTCOMES[record.codes[0][0]]
+    codes = ";".join(record.codes)
+    return Line(record.file, record.line, record.kind, record.key, outcome, "", codes, record.message)
+
+
+def _later(path: Path, tables: SourceMapping, steps: Progress) -> Iterator[Line]:
+    """Account for the rows that this version does not import yet: skipped, or broken as they stand."""
+    for record in read(path, tables, LATER_KINDS):
+        steps.step()
+        if record.kind in LATER_KINDS and not [code for code in record.codes if code[0] in "ER"]:
+            yield Line(record.file, record.line, record.kind, record.key, "skipped")
+        else:
+            yield _line_of_file(record)

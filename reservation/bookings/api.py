@@ -1,0 +1,284 @@
+"""Quotes and bookings as JSON; booking needs a token with the scope `book`, reading one with `read`."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Router, get, post
+from litestar.params import Parameter
+
+from reservation import dates
+from reservation.availability.alternatives import alternatives
+from reservation.availability.api import VacancyItem, vacancy_item
+from reservation.availability.rules import Question
+from reservation.bookings.actions import Booked, book, repeatable
+from reservation.bookings.cancelling import Cancelled
+from reservation.bookings.offers import quoted
+from reservation.bookings.queries import BookingFacts, own_booking, own_bookings, quote_json, sums
+from reservation.bookings.rules import SlotTaken, Wish
+from reservation.bookings.wishes import wish_of
+from reservation.checkout.paying import begin_payment
+from reservation.checkout.refunding import cancel_and_refund, send_soon
+from reservation.errors import FieldInvalid, NotAllowed
+from reservation.people.registrants import registrant
+from reservation.settings import settings
+from reservation.web.caller import Caller, caller_of, person_of
+from reservation.web.caller import AnyRequest
+
+LONGEST_KEY = 200
+
+
+class Named(msgspec.Struct):
+    code: str
+    name: str
+
+
+class QuoteBody(msgspec.Struct):
+    """What a quote is asked for; `resident` counts only without sign-in."""
+
+    room: str
+    date: str
+    start: str
+    end: str
+    purpose: str | None = None
+    people: int | None = None
+    group: str | None = None
+    resident: bool | None = None
+    admission_yen: int | None = None
+    equipment: list[str | dict[str, Any]] | None = None
+
+
+class BookingBody(msgspec.Struct):
+    """What is booked; rooms, purposes, groups and equipment by their codes."""
+
+    room: str
+    date: str
+    start: str
+    end: str
+    purpose: str
+    people: int
+    group: str | None = None
+    admission_yen: int | None = None
+    equipment: list[str | dict[str, Any]] | None = None
+    event_name: str | None = None
+
+
+class BookedItem(msgspec.Struct):
+    ref: str
+    application: str
+    state: str
+    held_until: str | None
+    total_yen: int
+    checkout_url: str | None
+
+
+class BookingItem(msgspec.Struct):
+    """A booking with what was paid and refunded so far."""
+
+    ref: str
+    application: str
+    room: Named
+    facility: Named
+    date: str
+    start: str
+    end: str
+    purpose: Named
+    people: int
+    event_name: str
+    group: str | None
+    state: str
+    held_until: str | None
+    total_yen: int
+    paid_yen: int
+    refunded_yen: int
+    quote: dict[str, Any]
+    checkout_url: str | None
+
+
+class BookingList(msgspec.Struct):
+    items: list[BookingItem]
+    next: str | None
+
+
+class Checkout(msgspec.Struct):
+    url: str
+
+
+class LineItem(msgspec.Struct):
+    code: str
+    text: str
+    yen: int
+
+
+class CancelledItem(msgspec.Struct):
+    refund_yen: int
+    kept_yen: int
+    lines: list[LineItem]
+
+
+@post("/quotes", status_code=200, summary="What a use costs, line by line")
+async def post_quotes(request: AnyRequest, data: QuoteBody) -> dict[str, Any]:
+    """Answer with the lines, which add up to `total_yen`; tax is contained in it."""
+    caller = caller_of(request)
+    wish = wish_of(msgspec.to_builtins(data), quote_only=True)
+    resident = await _resident(caller, wish, asked=data.resident)
+    quote = quote_json(await quoted(wish, resident=resident))
+    if caller.language == "en":
+        quote["lines"] = [{**line, "text": line["text_en"]} for line in quote["lines"]]
+    return quote
+
+
+async def _resident(caller: Caller, wish: Wish, *, asked: bool | None) -> bool:
+    if caller.actor.is_person:
+        return (await registrant(caller.actor.id, wish.group)).resident
+    return asked is not False
+
+
+@post("/bookings", status_code=201, summary="Book a room")
+async def post_bookings(
+    request: AnyRequest,
+    data: BookingBody,
+    key: Annotated[str | None, Parameter(header="Idempotency-Key", required=False)] = None,
+) -> BookedItem:
+    """Hold the room until it is paid, or confirm it at once where it is free of charge."""
+    caller = person_of(request)
+    wish = wish_of(msgspec.to_builtins(data))
+    if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isprintable()):
+        raise FieldInvalid(field="Idempotency-Key", problem="too_long")
+    try:
+        booked = await book(
+            caller.actor,
+            wish,
+            via="api",
+            now=caller.now,
+            request=repeatable(key, wish) if key else None,
+        )
+    except SlotTaken as taken:
+        taken.facts["alternatives"] = await alternatives_to(wish, caller)
+        raise
+    return _booked_item(booked)
+
+
+async def alternatives_to(wish: Wish, caller: Caller) -> list[VacancyItem]:
+    """Return what could be booked instead of a wish whose slot is taken."""
+    question = Question(
+        first=wish.on, last=wish.on, window=wish.span, purpose=wish.purpose, room=wish.room,
+        people=wish.people,
+    )  # fmt: skip
+    found = await alternatives(question, resident=caller.resident, now=caller.now)
+    return [vacancy_item(each, caller.language) for each in found]
+
+
+def _booked_item(booked: Booked) -> BookedItem:
+    held = booked.held_until
+    return BookedItem(
+        booked.ref,
+        booked.application,
+        booked.state,
+        dates.local(held).isoformat(timespec="seconds") if held else None,
+        booked.total_yen,
+        f"{settings().base_url}/bookings/{booked.ref}" if held else None,
+    )
+
+
+@get("/bookings", summary="Own bookings, newest first")
+async def get_bookings(
+    request: AnyRequest,
+    limit: Annotated[str | None, Parameter(query="limit", required=False)] = None,
+    cursor: Annotated[str | None, Parameter(query="cursor", required=False)] = None,
+) -> BookingList:
+    """Answer with the bookings of the token's person and groups."""
+    caller = _reader(request)
+    most = _number(limit, "limit", 500) or 100
+    found = await own_bookings(caller.actor.id, limit=most + 1, before=_number(cursor, "cursor", 2**62))
+    page = found[:most]
+    paid = await sums([each.account for each in page])
+    items = [booking_item(each, paid.get(each.account, (0, 0)), caller.language) for each in page]
+    return BookingList(items, str(page[-1].id) if len(found) > most else None)
+
+
+@get("/bookings/{ref:str}", summary="One own booking")
+async def get_booking(request: AnyRequest, ref: str) -> BookingItem:
+    """Answer with one booking; somebody else's counts as absent."""
+    caller = _reader(request)
+    booking = await own_booking(caller.actor.id, ref)
+    paid = await sums([booking.account])
+    return booking_item(booking, paid.get(booking.account, (0, 0)), caller.language)
+
+
+@post("/bookings/{ref:str}/checkout", status_code=200, summary="The provider's page for paying a booking")
+async def post_checkout(request: AnyRequest, ref: str) -> Checkout:
+    """Answer with the address on which the booking is paid."""
+    caller = _booker(request)
+    return Checkout(await begin_payment(caller.actor, ref, base_url=settings().base_url, now=caller.now))
+
+
+@post("/bookings/{ref:str}/cancellation", status_code=200, summary="Cancel an own booking")
+async def post_cancellation(request: AnyRequest, ref: str) -> CancelledItem:
+    """Cancel, and answer with what goes back and what is kept."""
+    caller = _booker(request)
+    outcome = await cancel_and_refund(caller.actor, ref, now=caller.now)
+    await send_soon(ref, now=caller.now)
+    return _cancelled_item(outcome, caller.language)
+
+
+def _cancelled_item(outcome: Cancelled, language: str) -> CancelledItem:
+    lines = [
+        LineItem(line.code, line.text_en if language == "en" else line.text, line.yen)
+        for line in outcome.lines
+    ]
+    return CancelledItem(outcome.refund_yen, outcome.kept_yen, lines)
+
+
+def booking_item(booking: BookingFacts, paid: tuple[int, int], language: str) -> BookingItem:
+    """Return a booking as the API shows it."""
+    english = language == "en"
+    held = booking.held_until
+    return BookingItem(
+        ref=booking.ref,
+        application=booking.application,
+        room=Named(booking.room, (english and booking.room_name_en) or booking.room_name),
+        facility=Named(booking.facility, (english and booking.facility_name_en) or booking.facility_name),
+        date=booking.use_on.isoformat(),
+        start=dates.clock_text(dates.minute_of(booking.starts_at, booking.use_on)),
+        end=dates.clock_text(dates.minute_of(booking.ends_at, booking.use_on)),
+        purpose=Named(booking.purpose, (english and booking.purpose_name_en) or booking.purpose_name),
+        people=booking.people,
+        event_name=booking.event_name,
+        group=booking.group_name,
+        state=booking.state,
+        held_until=dates.local(held).isoformat(timespec="seconds") if held else None,
+        total_yen=booking.total_yen,
+        paid_yen=paid[0],
+        refunded_yen=paid[1],
+        quote=quote_json(booking.quote),
+        checkout_url=f"{settings().base_url}/bookings/{booking.ref}" if held else None,
+    )
+
+
+def _reader(request: AnyRequest) -> Caller:
+    caller = person_of(request)
+    if caller.actor.scopes is not None and not caller.actor.scopes & {"read", "book"}:
+        raise NotAllowed(privilege="read")
+    return caller
+
+
+def _booker(request: AnyRequest) -> Caller:
+    caller = person_of(request)
+    if caller.actor.scopes is not None and "book" not in caller.actor.scopes:
+        raise NotAllowed(privilege="book")
+    return caller
+
+
+def _number(text: str | None, field: str, highest: int) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= highest:
+        raise FieldInvalid(field=field, problem="not_a_number")
+    return int(text)
+
+
+router = Router(
+    "/",
+    route_handlers=[post_quotes, post_bookings, get_bookings, get_booking, post_checkout, post_cancellation],
+    tags=["bookings"],
+)

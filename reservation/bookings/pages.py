@@ -1,0 +1,195 @@
+"""Book a room, see it, give it more time, cancel it."""
+
+from secrets import token_urlsafe
+from typing import Any
+
+from litestar import Response, Router, get, post
+from litestar.response import Redirect
+
+from reservation import dates
+from reservation.availability.town import Town, latest, town
+from reservation.bookings.actions import book, repeatable
+from reservation.bookings.api import alternatives_to
+from reservation.bookings.cancelling import outcome_of
+from reservation.bookings.lapsing import extend_hold
+from reservation.bookings.offers import quoted
+from reservation.bookings.queries import own_booking, own_bookings, sums
+from reservation.bookings.rules import NEXT, SlotTaken, State, Wish
+from reservation.bookings.wishes import wish_of
+from reservation.checkout.refunding import cancel_and_refund, send_soon
+from reservation.errors import FieldInvalid, FieldsInvalid, NotFound, Refusal
+from reservation.facilities.rules import on
+from reservation.journal.queries import entries_about
+from reservation.people.queries import groups_of
+from reservation.web.caller import AnyRequest, Caller, caller_of, person_of
+from reservation.web.forms import form_of
+from reservation.web.page import render
+from reservation.web.refusals import field_text, text_of
+
+
+@get("/bookings/new")
+async def get_new(request: AnyRequest) -> Response[str]:
+    """Show what a chosen use costs, and ask for what else is needed."""
+    return await _form(request, dict(request.query_params), None)
+
+
+@post("/bookings", status_code=303)
+async def post_bookings(request: AnyRequest) -> Response[Any]:
+    """Book, or show the form again with what has to be mended."""
+    caller = person_of(request)
+    fields = await form_of(request)
+    try:
+        wish = wish_of(fields)
+        key = fields.get("idempotency_key", "")[:200]
+        booked = await book(
+            caller.actor,
+            wish,
+            via="web",
+            now=caller.now,
+            request=repeatable(f"form {key}", wish) if key else None,
+        )
+    except Refusal as refusal:
+        if refusal.status >= 500 or isinstance(refusal, NotFound):  # noqa: PLR2004
+            raise
+        return await _form(request, fields, refusal)
+    return Redirect(f"/bookings/{booked.ref}", status_code=303)
+
+
+async def _form(request: AnyRequest, fields: dict[str, str], refusal: Refusal | None) -> Response[str]:
+    """Show the booking form; without a readable use there is nothing to show but the refusal."""
+    caller = caller_of(request)
+    wish = _wish_or_none(fields)
+    if wish is None:
+        wish_of(fields, quote_only=True)
+        raise FieldInvalid(field="date", problem="unreadable")
+    masters = await town(now=caller.now)
+    offered = masters.by_code.get(wish.room)
+    if offered is None:
+        raise NotFound(kind="room", code=wish.room)
+    groups = await groups_of(caller.actor.id) if caller.actor.is_person else []
+    near = await alternatives_to(wish, caller) if isinstance(refusal, SlotTaken) else []
+    day = wish.on
+    try:
+        quote = await quoted(wish, resident=caller.resident)
+    except Refusal as other:
+        quote, refusal = None, refusal or other
+    return render(
+        request,
+        "bookings/new.html",
+        status=refusal.status if refusal else 200,
+        wish=wish,
+        offered=offered,
+        room=on(offered.room.versions, day) or offered.room.versions[0],
+        facility=on(offered.facility.versions, day) or latest(offered.facility, day),
+        running=on(offered.facility.running, day),
+        purposes=_purposes(masters, offered.room.group.purposes),
+        equipment=[masters.equipment[code][0] for code in sorted(offered.equipment)],
+        groups=[group for group in groups if group.may_book],
+        quote=quote,
+        fields=fields,
+        problems=_problems(refusal, caller),
+        refusal=text_of(refusal, caller.language) if refusal else None,
+        near=near,
+        idempotency_key=fields.get("idempotency_key") or token_urlsafe(16),
+    )
+
+
+def _wish_or_none(fields: dict[str, str]) -> Wish | None:
+    """Return the use that the form is about, whatever else in it is missing."""
+    known = {name: fields[name] for name in ("room", "date", "start", "end") if name in fields}
+    try:
+        return wish_of(known, quote_only=True)
+    except (FieldInvalid, FieldsInvalid):
+        return None
+
+
+def _purposes(masters: Town, codes: tuple[str, ...]) -> list[Any]:
+    return [masters.purposes[code].named for code in codes if code in masters.purposes]
+
+
+def _problems(refusal: Refusal | None, caller: Caller) -> dict[str, str]:
+    """Return what is wrong with which field, in words."""
+    if isinstance(refusal, FieldInvalid):
+        facts = {refusal.facts["field"]: refusal.facts["problem"]}
+    elif isinstance(refusal, FieldsInvalid):
+        facts = refusal.facts["problems"]
+    else:
+        facts = {}
+    return {field: field_text(field, problem, caller.language) for field, problem in facts.items()}
+
+
+@get("/bookings/{ref:str}")
+async def get_booking(request: AnyRequest, ref: str) -> Response[str]:
+    """Show one booking: what it is, what it costs, what can be done next."""
+    caller = person_of(request)
+    booking = await own_booking(caller.actor.id, ref)
+    paid = (await sums([booking.account])).get(booking.account, (0, 0))
+    return render(
+        request,
+        "bookings/booking.html",
+        booking=booking,
+        paid_yen=paid[0],
+        refunded_yen=paid[1],
+        may_cancel=_may_cancel(booking.state) and booking.starts_at > caller.now,
+        outcome=await outcome_of(booking, now=caller.now),
+        history=await entries_about("booking", ref),
+        is_over=booking.held_until is not None and booking.held_until <= caller.now,
+    )
+
+
+def _may_cancel(state: str) -> bool:
+    return State.CANCELLED in NEXT.get(State(state), frozenset())
+
+
+@post("/bookings/{ref:str}/extension", status_code=303)
+async def post_extension(request: AnyRequest, ref: str) -> Redirect:
+    """Give a hold more time, once."""
+    caller = person_of(request)
+    await extend_hold(caller.actor, ref, now=caller.now)
+    return Redirect(f"/bookings/{ref}", status_code=303)
+
+
+@get("/bookings/{ref:str}/cancellation")
+async def get_cancellation(request: AnyRequest, ref: str) -> Response[str]:
+    """Show what cancelling now would give back, before it is done."""
+    caller = person_of(request)
+    booking = await own_booking(caller.actor.id, ref)
+    outcome = await outcome_of(booking, now=caller.now)
+    may_cancel = _may_cancel(booking.state) and booking.starts_at > caller.now
+    return render(
+        request, "bookings/cancellation.html", booking=booking, outcome=outcome, may_cancel=may_cancel
+    )
+
+
+@post("/bookings/{ref:str}/cancellation", status_code=303)
+async def post_cancellation(request: AnyRequest, ref: str) -> Redirect:
+    """Cancel; what goes back is sent right away."""
+    caller = person_of(request)
+    reason = (await form_of(request)).get("reason", "")[:200]
+    await cancel_and_refund(caller.actor, ref, now=caller.now, reason=reason)
+    await send_soon(ref, now=caller.now)
+    return Redirect(f"/bookings/{ref}", status_code=303)
+
+
+@get("/applications/{ref:str}")
+async def get_application(request: AnyRequest, ref: str) -> Response[str]:
+    """Show the bookings of one application."""
+    caller = person_of(request)
+    found = await own_bookings(caller.actor.id, limit=100, application=ref)
+    if not found:
+        raise NotFound(kind="application", code=ref)
+    return render(request, "bookings/application.html", ref=ref, bookings=found, today=dates.day_of(caller.now))
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        get_new,
+        post_bookings,
+        get_booking,
+        post_extension,
+        get_cancellation,
+        post_cancellation,
+        get_application,
+    ],
+)

@@ -1,0 +1,35 @@
+"""Pay a booking, and come back from the provider's page."""
+
+from litestar import Router, get, post
+from litestar.response import Redirect
+
+from reservation.bookings.queries import own_booking
+from reservation.checkout.paying import begin_payment
+from reservation.checkout.sweeping import settle_newest
+from reservation.settings import settings
+from reservation.web.caller import AnyRequest, person_of
+
+
+@post("/bookings/{ref:str}/checkout", status_code=303)
+async def post_checkout(request: AnyRequest, ref: str) -> Redirect:
+    """Send the user to the provider's page."""
+    caller = person_of(request)
+    url = await begin_payment(caller.actor, ref, base_url=_base_url(request), now=caller.now)
+    return Redirect(url, status_code=303)
+
+
+@get("/bookings/{ref:str}/checkout", status_code=303)
+async def get_checkout(request: AnyRequest, ref: str) -> Redirect:
+    """Receive the user back; the payment is looked up now, whether or not its event came first."""
+    caller = person_of(request)
+    await own_booking(caller.actor.id, ref)
+    await settle_newest(ref, now=caller.now)
+    return Redirect(f"/bookings/{ref}", status_code=303)
+
+
+def _base_url(request: AnyRequest) -> str:
+    """Return where the user comes back to: on a local machine the name that the browser used."""
+    return str(request.base_url).rstrip("/") if settings().is_local else settings().base_url
+
+
+router = Router("/", route_handlers=[post_checkout, get_checkout])

@@ -1,0 +1,94 @@
+"""Bookings a second on distinct slots, eight clients: by the API and by the form of the page."""
+
+from collections import Counter
+from urllib.parse import urlencode
+
+import msgspec
+
+from tests.benchmarks import floors
+from tests.benchmarks.client import Client
+from tests.benchmarks.figures import Figure, percentile
+from tests.benchmarks.load import KEY, Measured, Plan, Request, loaded
+from tests.benchmarks.serving import Program
+from tests.benchmarks.setups import Setup
+from tests.benchmarks.towns import Slot, Town
+
+CLIENTS = 8
+# More than any server books in a second; what is not reached stays free for the next run.
+MOST_A_SECOND = 1200
+FORM = "application/x-www-form-urlencoded"
+
+
+async def run(setup: Setup) -> list[Figure]:
+    """Measure both ways of booking in turns, beside the rows written by one statement."""
+    raw, api, form = [], [], []
+    town, most = setup.town, int(MOST_A_SECOND * setup.seconds)
+    async with setup.served() as program:
+        tokens = [{"Authorization": f"Bearer {token}"} for token in town.tokens[:CLIENTS]]
+        cookies = [{"Cookie": await sign_in(program.port, town, place)} for place in range(CLIENTS)]
+        await _booked(setup, program, tokens, api_requests(town.slots(40)))
+        await _booked(setup, program, cookies, form_requests(town.slots(40)))
+        for _ in range(setup.runs):
+            with _slots(town, most) as slots:
+                raw.append(
+                    await floors.book(town.url, slots, clients=CLIENTS, seconds=setup.seconds / 2, now=setup.now)
+                )
+            with _slots(town, most) as slots:
+                api.append(await _booked(setup, program, tokens, api_requests(slots)))
+            with _slots(town, most) as slots:
+                form.append(await _booked(setup, program, cookies, form_requests(slots)))
+    floor = sorted(raw)[len(raw) // 2]
+    return [*_figures(setup, "API", 201, api, floor), *_figures(setup, "form", 303, form, floor)]
+
+
+def api_requests(slots: list[Slot]) -> list[Request]:
+    headers = {"Content-Type": "application/json", "Idempotency-Key": KEY}
+    return [
+        Request("/api/v1/bookings", "POST", headers, msgspec.json.encode(slot.fields).decode())
+        for slot in slots
+    ]
+
+
+def form_requests(slots: list[Slot]) -> list[Request]:
+    return [
+        Request("/bookings", "POST", {"Content-Type": FORM}, f"{urlencode(slot.fields)}&idempotency_key={KEY}")
+        for slot in slots
+    ]
+
+
+async def sign_in(port: int, town: Town, place: int) -> str:
+    """Return the cookie of a resident who has signed in."""
+    body = urlencode({"login": town.logins[place], "password": town.password})
+    async with Client(port) as client:
+        answer = await client.send("POST", "/sign-in", {"Content-Type": FORM}, body)
+    return answer.headers.get("set-cookie", "").partition(";")[0]
+
+
+async def _booked(
+    setup: Setup, program: Program, clients: list[dict[str, str]], requests: list[Request]
+) -> Measured:
+    return await loaded(Plan(program.port, "once", clients, requests, setup.seconds))
+
+
+def _left(town: Town, slots: list[Slot], used: int) -> list[Slot]:
+    left = slots[used:]
+    return left or town.slots(len(slots))
+
+
+def _give_back(town: Town, slots: list[Slot]) -> None:
+    town.give_back(slots)
+
+
+def _figures(setup: Setup, way: str, success: int, runs: list[Measured], floor: float) -> list[Figure]:
+    names = ("book", setup.town.name)
+    rates, slowest, others = [], [], Counter[int]()
+    for measured in runs:
+        done = [sample.milliseconds for sample in measured.samples if sample.status == success]
+        rates.append(len(done) / measured.seconds)
+        slowest.append(percentile(done, 99))
+        others.update(sample.status for sample in measured.samples if sample.status != success)
+    note = ", ".join(f"{number} × {status}" for status, number in sorted(others.items()))
+    return [
+        Figure(*names, f"bookings/s, 8 clients, {way}", "1/s", tuple(rates), floor, "≥ 160 on 2 cores", note),
+        Figure(*names, f"p99, 8 clients, {way}", "ms", tuple(slowest)),
+    ]
