@@ -29,7 +29,8 @@ def compact(text: str) -> str:
 def name_key(text: str) -> str:
     """Return the key by which two spellings of a name are compared."""
     key = compact(text).translate(_HIRAGANA).translate(_SMALL).translate(_VARIANTS)
-    return key.upper()
+    # What stood apart by a space may have grown together.
+    return unicodedata.normalize("NFKC", key.upper())
 
 
 def without_corporate_form(key: str) -> tuple[str, str]:

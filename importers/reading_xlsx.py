@@ -6,12 +6,10 @@ import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-from xml.etree.ElementTree import ParseError
+from typing import IO, Any
 
 import openpyxl
 from openpyxl.utils.cell import column_index_from_string
-from openpyxl.utils.exceptions import InvalidFileException
 
 from importers.keys import compact
 from importers.records import FileFormat, Record, remark
@@ -21,20 +19,10 @@ HEADER_WITHIN_ROWS = 10
 CHUNK = 1 << 20
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]+)(\d+):([A-Z]+)(\d+)"')
 _TOTAL = re.compile(r"(?:合計|小計|総計|計$)")
-_UNREADABLE = (
-    InvalidFileException,
-    zipfile.BadZipFile,
-    ParseError,
-    KeyError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    IndexError,
-    EOFError,
-    OSError,
-    NotImplementedError,
-    RuntimeError,
-)
+
+
+class _Unreadable(Exception):
+    """The library stumbled over a damaged workbook; it raises whatever the damage makes it meet."""
 
 
 def read_workbook(path: Path, layouts: Sequence[FileFormat]) -> Iterator[Record]:
@@ -46,11 +34,9 @@ def read_workbook(path: Path, layouts: Sequence[FileFormat]) -> Iterator[Record]
         yield remark(path.name, "S_EMPTY_FILE")
         return
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # openpyxl remarks on styles that nobody needs here
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except _UNREADABLE as problem:
-        yield remark(path.name, "E_FILE_ENCODING", f"no workbook: {type(problem).__name__}")
+        book = _open(path)
+    except _Unreadable as problem:
+        yield remark(path.name, "E_FILE_ENCODING", f"no workbook: {problem}")
         return
     try:
         for layout in layouts:
@@ -62,14 +48,21 @@ def read_workbook(path: Path, layouts: Sequence[FileFormat]) -> Iterator[Record]
 def unknown_sheets(path: Path, known: Iterable[str]) -> list[str]:
     """Return the names of the sheets that no format describes."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            book = openpyxl.load_workbook(path, read_only=True)
-    except _UNREADABLE:
+        book = _open(path)
+    except _Unreadable:
         return []
     names = [name for name in book.sheetnames if name not in set(known)]
     book.close()
     return names
+
+
+def _open(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # openpyxl remarks on styles that nobody needs here
+            return openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except Exception as problem:
+        raise _Unreadable(type(problem).__name__) from problem
 
 
 def _read_sheet(path: Path, book: Any, layout: FileFormat) -> Iterator[Record]:
@@ -81,29 +74,43 @@ def _read_sheet(path: Path, book: Any, layout: FileFormat) -> Iterator[Record]:
     try:
         merged = _merged_downwards(path, sheet)
         rows = _Sheet(file, layout, merged)
-        for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
+        for number, cells in enumerate(_rows(sheet), start=1):
             yield from rows.take(number, cells)
         yield from rows.finish()
-    except _UNREADABLE as problem:
-        yield remark(file, "E_FILE_ENCODING", f"the sheet ends unreadable: {type(problem).__name__}")
+    except _Unreadable as problem:
+        yield remark(file, "E_FILE_ENCODING", f"the sheet ends unreadable: {problem}")
+
+
+def _rows(sheet: Any) -> Iterator[tuple[Cell, ...]]:
+    try:
+        yield from sheet.iter_rows(values_only=True)
+    except Exception as problem:
+        raise _Unreadable(type(problem).__name__) from problem
 
 
 def _merged_downwards(path: Path, sheet: Any) -> dict[int, dict[int, int]]:
     """Return first row → column index → last row of the merged ranges; they stand after the rows."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(sheet._worksheet_path) as xml:  # noqa: SLF001
+            return _ranges(xml)
+    except Exception as problem:
+        raise _Unreadable(type(problem).__name__) from problem
+
+
+def _ranges(xml: IO[bytes]) -> dict[int, dict[int, int]]:
     found: dict[int, dict[int, int]] = {}
     tail = b""
-    with zipfile.ZipFile(path) as archive, archive.open(sheet._worksheet_path) as xml:  # noqa: SLF001
-        while chunk := xml.read(CHUNK):
-            text = tail + chunk
-            for first_column, first, last_column, last in _MERGED.findall(text):
-                columns = range(
-                    column_index_from_string(first_column.decode()) - 1,
-                    column_index_from_string(last_column.decode()),
-                )
-                if last != first:
-                    found.setdefault(int(first), {}).update(dict.fromkeys(columns, int(last)))
-            cut = text.rfind(b"<")
-            tail = text[cut:] if cut >= 0 and len(text) - cut < CHUNK else b""
+    while chunk := xml.read(CHUNK):
+        text = tail + chunk
+        for first_column, first, last_column, last in _MERGED.findall(text):
+            columns = range(
+                column_index_from_string(first_column.decode()) - 1,
+                column_index_from_string(last_column.decode()),
+            )
+            if last != first:
+                found.setdefault(int(first), {}).update(dict.fromkeys(columns, int(last)))
+        cut = text.rfind(b"<")
+        tail = text[cut:] if cut >= 0 and len(text) - cut < CHUNK else b""
     return found
 
 

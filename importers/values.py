@@ -28,7 +28,7 @@ _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})")
 _WITHOUT_CENTURY = re.compile(r"\d{1,2}[年./-]\d{1,2}[月./-]\d{1,2}日?|\d{6}")
 _WEEKDAY_AFTER = re.compile(r"\([月火水木金土日](?:曜日?)?(?:[・,]?祝)?\)$")
 _CLOCK = re.compile(r"(午前|午後|AM|PM)?(\d{1,2})(?::(\d{2})(?::00)?|時(?:(\d{1,2})分|(半))?)")
-_HHMM = re.compile(r"(\d{2})(\d{2})")
+_HHMM = re.compile(r"(\d{2})(\d{2})", re.ASCII)
 _NUMBER = re.compile(r"[-+△▲]?\d+(?:\.\d+)?")
 _AMOUNT_DRESS = re.compile(r"^\\|¥|円|,|也|金|税込")
 _APPROX = re.compile(r"約|およそ|程度|くらい|ぐらい|前後|位")
@@ -109,7 +109,7 @@ def read_minute(cell: Cell) -> tuple[int, str | None]:
     if isinstance(cell, float) and 0 <= cell <= 1:
         return _checked_minute(0, round(cell * MINUTES_A_DAY))
     text = compact(text_of(cell)).upper()
-    if found := _HHMM.fullmatch(text.zfill(4) if text.isdigit() else text):
+    if found := _HHMM.fullmatch(text.zfill(4) if len(text) == 3 else text):
         return _checked_minute(int(found[1]), int(found[2]))
     if found := _CLOCK.fullmatch(text):
         hours = int(found[2]) + (12 if found[1] in {"午後", "PM"} and int(found[2]) < 12 else 0)

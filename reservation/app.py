@@ -6,11 +6,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from litestar import Litestar, Router
+from litestar.contrib.jinja import JinjaTemplateEngine
 from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Server
 from litestar.static_files import create_static_files_router
+from litestar.template import TemplateConfig
 from litestar.types import ControllerRouterHandler
 
 from reservation import database, health
@@ -94,6 +96,8 @@ def create_app(
         request_max_body_size=LONGEST_BODY,
         logging_config=None,
         pdb_on_exception=False,
+        # Only the payment double's page is rendered this way; ours go through web.page.
+        template_config=TemplateConfig(directory=ROOT / "templates", engine=JinjaTemplateEngine),
     )
 
 

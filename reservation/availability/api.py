@@ -9,14 +9,13 @@ from litestar.params import Parameter
 
 from reservation import dates
 from reservation.availability.alternatives import alternatives
-from reservation.availability.asking import limit_of, question_of
+from reservation.availability.asking import fields_of, limit_of, question_of
 from reservation.availability.calendar import Calendar, Cell, calendar
 from reservation.availability.queries import Vacancy, search
 from reservation.availability.rules import Question
 from reservation.errors import FieldInvalid
 from reservation.facilities.rules import on
-from reservation.web.caller import Caller, caller_of
-from reservation.web.caller import AnyRequest
+from reservation.web.caller import AnyRequest, Caller, caller_of
 
 DEFAULT_ITEMS = 100
 
@@ -109,7 +108,7 @@ async def get_availability(
     cursor: Annotated[str | None, _text("cursor", "`next` of the page before")] = None,
 ) -> Availability:
     """Answer with what could be booked, by date, start, facility and room; with alternatives if nothing."""
-    fields = dict(request.query_params)
+    fields = fields_of(request)
     caller = caller_of(request)
     question = question_of(fields, today=dates.day_of(caller.now))
     found = await search(

@@ -7,6 +7,7 @@ from reservation import dates
 from reservation.availability.rules import Question
 from reservation.errors import FieldInvalid, Refusal
 from reservation.spans import Span
+from reservation.web.caller import AnyRequest
 from reservation.web.forms import Reader
 from reservation.words import words
 
@@ -14,12 +15,22 @@ MOST_DAYS = 92
 MOST_ITEMS = 500
 WEEKDAYS = frozenset({*dates.WEEKDAY_CODES, "holiday"})
 SHORTEST_MINUTES = 60
+LISTS = frozenset({"weekdays", "features", "equipment"})
 
 
 class RangeTooLong(Refusal):
     """More days than one question may span."""
 
     code = "range_too_long"
+
+
+def fields_of(request: AnyRequest) -> dict[str, str]:
+    """Return the query's fields; what a form sends several times (chips) is joined by commas."""
+    found: dict[str, list[str]] = {}
+    for key, value in request.query_params.multi_items():
+        if value and key != "lang":
+            found.setdefault(key, []).append(str(value))
+    return {key: ",".join(values) if key in LISTS else values[-1] for key, values in found.items()}
 
 
 def question_of(fields: Mapping[str, str], *, today: date) -> Question:

@@ -13,7 +13,7 @@ UNION ALL
 SELECT part, array_agg((extract(epoch FROM starts_at) / 60)::int),
        array_agg((extract(epoch FROM ends_at) / 60)::int), NULL
 FROM claim
-WHERE starts_at > $1 - interval '24 hours' AND starts_at < $2 AND ends_at > $1
+WHERE starts_at > $1::timestamptz - interval '24 hours' AND starts_at < $2 AND ends_at > $1
   AND (lapses_at IS NULL OR lapses_at > $3) AND ($4::bigint[] IS NULL OR part = ANY ($4))
 GROUP BY part"""
 

@@ -8,7 +8,7 @@ from litestar import Response, Router, get
 from reservation import dates
 from reservation.availability.alternatives import alternatives
 from reservation.availability.api import month_of
-from reservation.availability.asking import limit_of, question_of
+from reservation.availability.asking import fields_of, limit_of, question_of
 from reservation.availability.calendar import calendar
 from reservation.availability.queries import Found, Vacancy, search
 from reservation.availability.town import latest, town
@@ -27,7 +27,7 @@ HALF_HOURS = range(7 * 60, 22 * 60 + 31, 30)
 async def get_search(request: AnyRequest) -> Response[str]:
     """Show the search with its answer; before the first question, the form alone."""
     caller = caller_of(request)
-    asked = {key: value for key, value in request.query_params.items() if value and key != "lang"}
+    asked = fields_of(request)
     context: dict[str, Any] = {"form": _filled(asked, caller), "town": await town(now=caller.now)}
     context["quick"] = _quick(dates.day_of(caller.now))
     if not asked and request.url.path == "/":

@@ -21,8 +21,7 @@ from reservation.checkout.refunding import cancel_and_refund, send_soon
 from reservation.errors import FieldInvalid, NotAllowed
 from reservation.people.registrants import registrant
 from reservation.settings import settings
-from reservation.web.caller import Caller, caller_of, person_of
-from reservation.web.caller import AnyRequest
+from reservation.web.caller import AnyRequest, Caller, caller_of, person_of
 
 LONGEST_KEY = 200
 

@@ -1,12 +1,15 @@
 """Book a room, see it, give it more time, cancel it."""
 
+from datetime import date
 from secrets import token_urlsafe
 from typing import Any
+from urllib.parse import urlencode
 
 from litestar import Response, Router, get, post
 from litestar.response import Redirect
 
 from reservation import dates
+from reservation.availability.town import Offered as OfferedRoom
 from reservation.availability.town import Town, latest, town
 from reservation.bookings.actions import book, repeatable
 from reservation.bookings.api import alternatives_to
@@ -16,7 +19,7 @@ from reservation.bookings.offers import quoted
 from reservation.bookings.queries import own_booking, own_bookings, sums
 from reservation.bookings.rules import NEXT, SlotTaken, State, Wish
 from reservation.bookings.wishes import wish_of
-from reservation.checkout.refunding import cancel_and_refund, send_soon
+from reservation.checkout.refunding import cancel_and_refund, refund_due, send_soon
 from reservation.errors import FieldInvalid, FieldsInvalid, NotFound, Refusal
 from reservation.facilities.rules import on
 from reservation.journal.queries import entries_about
@@ -25,6 +28,10 @@ from reservation.web.caller import AnyRequest, Caller, caller_of, person_of
 from reservation.web.forms import form_of
 from reservation.web.page import render
 from reservation.web.refusals import field_text, text_of
+
+USE = ("room", "date", "start", "end")
+# What the form keeps when somebody signs in first.
+KEPT = frozenset({"room", "date", "start", "end", "people", "purpose"})
 
 
 @get("/bookings/new")
@@ -83,7 +90,11 @@ async def _form(request: AnyRequest, fields: dict[str, str], refusal: Refusal | 
         facility=on(offered.facility.versions, day) or latest(offered.facility, day),
         running=on(offered.facility.running, day),
         purposes=_purposes(masters, offered.room.group.purposes),
-        equipment=[masters.equipment[code][0] for code in sorted(offered.equipment)],
+        equipment=_equipment(masters, offered, day),
+        asks_admission=_asks_admission(masters, offered, day),
+        starts=_steps(masters, offered, day, ends=False),
+        ends=_steps(masters, offered, day, ends=True),
+        here=f"/bookings/new?{urlencode({key: value for key, value in fields.items() if key in KEPT})}",
         groups=[group for group in groups if group.may_book],
         quote=quote,
         fields=fields,
@@ -96,7 +107,7 @@ async def _form(request: AnyRequest, fields: dict[str, str], refusal: Refusal | 
 
 def _wish_or_none(fields: dict[str, str]) -> Wish | None:
     """Return the use that the form is about, whatever else in it is missing."""
-    known = {name: fields[name] for name in ("room", "date", "start", "end") if name in fields}
+    known: dict[str, str] = {name: fields[name] for name in USE if name in fields}
     try:
         return wish_of(known, quote_only=True)
     except (FieldInvalid, FieldsInvalid):
@@ -105,6 +116,47 @@ def _wish_or_none(fields: dict[str, str]) -> Wish | None:
 
 def _purposes(masters: Town, codes: tuple[str, ...]) -> list[Any]:
     return [masters.purposes[code].named for code in codes if code in masters.purposes]
+
+
+def _equipment(masters: Town, offered: OfferedRoom, day: date) -> list[dict[str, Any]]:
+    """Return what is lent with the room, with the price of a unit and how many there are."""
+    tariff = masters.tariff(offered, day)
+    prices = tariff.equipment_yen if tariff else {}
+    return [
+        {
+            "code": code,
+            "name": masters.equipment[code][0].name,
+            "name_en": masters.equipment[code][0].name_en,
+            "yen": prices.get(code),
+            "stock": len(masters.equipment[code][1]),
+        }
+        for code in sorted(offered.equipment)
+        if code in prices
+    ]
+
+
+def _asks_admission(masters: Town, offered: OfferedRoom, day: date) -> bool:
+    """Tell whether the room's fee depends on an admission fee."""
+    tariff = masters.tariff(offered, day)
+    room = offered.room.id
+    return tariff is not None and any(
+        len(prices) > 1 for (priced, *_), prices in tariff.prices.items() if priced == room
+    )
+
+
+def _steps(masters: Town, offered: OfferedRoom, day: date, *, ends: bool) -> list[int]:
+    """Return at which minutes a use of an hourly room may start or end; nothing for whole frames."""
+    plan = masters.plan(offered, day)
+    frames = plan.timetable.frames if plan else ()
+    if not any(frame.step for frame in frames):
+        return []
+    return sorted(
+        {
+            minute + (frame.step or 0) if ends else minute
+            for frame in frames
+            for minute in range(frame.starts, frame.ends, frame.step or frame.ends - frame.starts)
+        }
+    )
 
 
 def _problems(refusal: Refusal | None, caller: Caller) -> dict[str, str]:
@@ -130,6 +182,7 @@ async def get_booking(request: AnyRequest, ref: str) -> Response[str]:
         booking=booking,
         paid_yen=paid[0],
         refunded_yen=paid[1],
+        refund_due_yen=await refund_due(booking.id),
         may_cancel=_may_cancel(booking.state) and booking.starts_at > caller.now,
         outcome=await outcome_of(booking, now=caller.now),
         history=await entries_about("booking", ref),
@@ -178,7 +231,9 @@ async def get_application(request: AnyRequest, ref: str) -> Response[str]:
     found = await own_bookings(caller.actor.id, limit=100, application=ref)
     if not found:
         raise NotFound(kind="application", code=ref)
-    return render(request, "bookings/application.html", ref=ref, bookings=found, today=dates.day_of(caller.now))
+    return render(
+        request, "bookings/application.html", ref=ref, bookings=found, today=dates.day_of(caller.now)
+    )
 
 
 router = Router(

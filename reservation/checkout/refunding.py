@@ -81,6 +81,16 @@ async def refund_what_is_due(booking_id: int, cause: str, *, now: datetime) -> i
     return due - left
 
 
+async def refund_due(booking_id: int) -> int:
+    """Return the yen that are on their way back to the user of a booking."""
+    return int(
+        await fetch_value(
+            "SELECT coalesce(sum(yen), 0) FROM refund WHERE booking = $1 AND state IN ('due', 'failed')",
+            booking_id,
+        )
+    )
+
+
 async def send_due_refunds(*, now: datetime, booking: str | None = None) -> int:
     """Send the refunds that are due, of one booking or all; return how many went out.
 

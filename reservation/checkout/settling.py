@@ -34,11 +34,12 @@ async def settle(payee: str, session_id: str, *, now: datetime, kind: str = "") 
         ProviderUnavailable: ask again later. ProviderRefused: the account knows no such session.
     """
     session = await provider.fetch_session(payee, session_id)
-    return await _apply(payee, session, now=now, kind=kind)
+    return await apply_session(payee, session, now=now, kind=kind)
 
 
 @retried
-async def _apply(payee: str, session: ProviderSession, *, now: datetime, kind: str) -> str:
+async def apply_session(payee: str, session: ProviderSession, *, now: datetime, kind: str = "") -> str:
+    """Do what follows from the state of a session, as `settle` fetched it."""
     async with transaction():
         attempt = await _attempt_of(payee, session)
         if attempt is None:

@@ -35,12 +35,12 @@ async def fill(
     future: int,
     seed: int,
     now: datetime,
-    progress: Callable[[int, int], None],
+    progress: Callable[[str], None],
 ) -> dict[str, Any]:
     """Write a town of `facilities` × `rooms` rooms and its bookings, and return the keys to it.
 
-    The town is the same for the same seed and day. `progress` is told how many bookings of how many are
-    written. Keys: `resident_token`, `resident_tokens`, `staff_token`, `resident_logins` (in the order of the
+    The town is the same for the same seed and day. `progress` is told from time to time how far the
+    work is. Keys: `resident_token`, `resident_tokens`, `staff_token`, `resident_logins` (in the order of the
     tokens), `password` (one for all).
 
     Raises:
@@ -73,7 +73,7 @@ async def _write(
     seed: int,
     password_hash: str,
     now: datetime,
-    progress: Callable[[int, int], None],
+    progress: Callable[[str], None],
 ) -> list[Resident]:
     """Write everything but tokens, and return those who are to get one."""
     rows = Rows()
@@ -90,9 +90,9 @@ async def _write(
         written.add(slot)
         if done % CHUNK == 0:
             await rows.copy()
-            progress(done, sum(bookings))
+            progress(f"{done:,} of {sum(bookings):,} bookings")
     await rows.copy()
-    progress(sum(bookings), sum(bookings))
+    progress(f"{sum(bookings):,} bookings, checking them")
     await set_sequences()
     return residents[:KEYED]
 

@@ -10,8 +10,7 @@ from reservation import dates
 from reservation.errors import FieldInvalid, NotFound
 from reservation.facilities import queries
 from reservation.facilities.rules import FacilityFacts, RoomFacts, on
-from reservation.web.caller import Caller, caller_of
-from reservation.web.caller import AnyRequest
+from reservation.web.caller import AnyRequest, Caller, caller_of
 
 
 class Named(msgspec.Struct):

@@ -7,7 +7,7 @@ from litestar import Response, Router, get
 from reservation import dates
 from reservation.errors import NotFound
 from reservation.facilities import queries
-from reservation.facilities.rules import FacilityFacts, closures_on, on
+from reservation.facilities.rules import ClosedRule, FacilityFacts, closures_on, on
 from reservation.web.caller import AnyRequest, caller_of
 from reservation.web.page import render
 
@@ -30,9 +30,7 @@ async def get_facilities(request: AnyRequest) -> Response[str]:
 async def get_facility(request: AnyRequest, code: str) -> Response[str]:
     """Show one facility."""
     today = dates.day_of(caller_of(request).now)
-    facility = next(
-        (each for each in await queries.facilities(None, since=today) if each.code == code), None
-    )
+    facility = next((each for each in await queries.facilities(None, since=today) if each.code == code), None)
     if facility is None:
         raise NotFound(kind="facility", code=code)
     rooms = [
@@ -47,9 +45,9 @@ async def get_facility(request: AnyRequest, code: str) -> Response[str]:
         version=on(facility.versions, today) or facility.versions[0],
         running=on(facility.running, today),
         opening=[hours for hours in facility.opening if on([hours], today)],
-        closed=_closed_days(facility),
         rooms=rooms,
-        closed_from=today,
+        standing=_standing_rules(facility),
+        closed_days_shown=CLOSED_DAYS_SHOWN,
         closures=[
             (day, closures)
             for day in dates.days_between(today, today + timedelta(days=CLOSED_DAYS_SHOWN))
@@ -58,9 +56,10 @@ async def get_facility(request: AnyRequest, code: str) -> Response[str]:
     )
 
 
-def _closed_days(facility: FacilityFacts) -> list[str]:
-    """Return the standing rules of closed days as their reasons."""
-    return [rule.reason for rule in facility.closed if rule.kind != "dates" and rule.reason]
+def _standing_rules(facility: FacilityFacts) -> list[ClosedRule]:
+    """Return the rules that close the whole facility again and again, weekdays first."""
+    found = [rule for rule in facility.closed if rule.kind != "dates" and rule.room_group_id is None]
+    return sorted(found, key=lambda rule: (rule.kind == "yearly", rule.weekday or 0, rule.nth or 0))
 
 
 router = Router("/", route_handlers=[get_facilities, get_facility])

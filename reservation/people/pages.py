@@ -1,7 +1,7 @@
 """Register, sign in and out, and one's own page."""
 
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from litestar import Response, Router, get, post
 from litestar.datastructures import Cookie
@@ -72,7 +72,7 @@ async def post_register(request: AnyRequest) -> Response[Any]:
         registered.user_number, registration.password, source=caller.source, now=caller.now
     )
     following = safe_next(fields.get("next"))
-    url = "/registered" if following == "/me" else f"/registered?next={following}"
+    url = "/registered" if following == "/me" else f"/registered?{urlencode({'next': following})}"
     return redirected(url, session_cookie(signed_in))
 
 
@@ -101,9 +101,7 @@ def _problems(refusal: Refusal) -> dict[str, str]:
     return dict(refusal.facts["problems"])
 
 
-def _register_form(
-    request: AnyRequest, fields: dict[str, str], problems: dict[str, str]
-) -> Response[str]:
+def _register_form(request: AnyRequest, fields: dict[str, str], problems: dict[str, str]) -> Response[str]:
     language = caller_of(request).language
     return render(
         request,
@@ -122,9 +120,7 @@ async def get_registered(request: AnyRequest) -> Response[str]:
     """Show the user number, once more and large."""
     caller = person_of(request)
     following = safe_next(request.query_params.get("next"))
-    return render(
-        request, "people/registered.html", user_number=grouped(caller.user_number), next=following
-    )
+    return render(request, "people/registered.html", user_number=grouped(caller.user_number), next=following)
 
 
 @get("/sign-in")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from litestar import Request
+from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -37,7 +38,7 @@ class Recognition(ASGIMiddleware):
     """Put a `Caller` beside each request."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        if scope["type"] == "http":
+        if scope["type"] == ScopeType.HTTP:
             request: AnyRequest = Request(scope, receive, send)
             if not scope["path"].startswith(OPEN):
                 scope["state"]["caller"] = await _recognised(request)

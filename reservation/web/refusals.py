@@ -12,8 +12,8 @@ from litestar.exceptions import HTTPException, ValidationException
 from reservation.errors import FieldInvalid, FieldsInvalid, Refusal, SignInNeeded
 from reservation.references import new_reference
 from reservation.web import wording
-from reservation.web.caller import Caller, caller_of
-from reservation.web.page import AnyRequest, render, wants_fragment
+from reservation.web.caller import AnyRequest, Caller, caller_of
+from reservation.web.page import render, wants_fragment
 
 log = logging.getLogger("reservation")
 PROBLEM = "application/problem+json"
@@ -120,6 +120,10 @@ def _readable(facts: dict[str, Any], language: str) -> dict[str, Any]:
     """Return facts with moments and days as people write them."""
     shown = dict(facts)
     for name, value in facts.items():
+        if isinstance(value, list):
+            shown[f"{name}_text"] = (
+                "、".join(map(str, value)) if language == "ja" else ", ".join(map(str, value))
+            )
         if not isinstance(value, str):
             continue
         if name.endswith("_at"):

@@ -46,12 +46,18 @@ def _arguments() -> argparse.Namespace:
         description="Take figures; nothing passes or fails.",
         epilog="example: python -m tests.benchmarks --only search_window hot_slot --town small",
     )
-    parser.add_argument("--only", nargs="+", choices=BENCHES, default=list(BENCHES), metavar="NAME", help=", ".join(BENCHES))
-    parser.add_argument("--town", nargs="+", choices=SIZES, default=["T1"], metavar="TOWN", help=", ".join(SIZES))
+    parser.add_argument(
+        "--only", nargs="+", choices=BENCHES, default=list(BENCHES), metavar="NAME", help=", ".join(BENCHES)
+    )
+    parser.add_argument(
+        "--town", nargs="+", choices=SIZES, default=["T1"], metavar="TOWN", help=", ".join(SIZES)
+    )
     parser.add_argument("--seconds", type=float, default=3.0, help="of one run (3)")
     parser.add_argument("--runs", type=int, default=5, help="of which the median is taken (5)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="web processes (one a core)")
-    parser.add_argument("--out", type=Path, default=Path("bench.json"), help="the figures as JSON (bench.json)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("bench.json"), help="the figures as JSON (bench.json)"
+    )
     return parser.parse_args()
 
 
@@ -106,9 +112,9 @@ async def _version(url: str) -> str:
         await connection.close()
 
 
-def _say(done: int, total: int) -> None:
-    if sys.stderr.isatty() or done == total:
-        print(f"\rfilling: {done:,} of {total:,} bookings", end="" if done < total else "\n", file=sys.stderr)  # noqa: T201
+def _say(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{text:<60}", end="", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _log(text: str) -> None:

@@ -1,6 +1,7 @@
 """Bookings a second on distinct slots, eight clients: by the API and by the form of the page."""
 
 from collections import Counter
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 import msgspec
@@ -14,29 +15,25 @@ from tests.benchmarks.setups import Setup
 from tests.benchmarks.towns import Slot, Town
 
 CLIENTS = 8
-# More than any server books in a second; what is not reached stays free for the next run.
 MOST_A_SECOND = 1200
+WARMING = 40
+FLOOR = 600
 FORM = "application/x-www-form-urlencoded"
 
 
 async def run(setup: Setup) -> list[Figure]:
     """Measure both ways of booking in turns, beside the rows written by one statement."""
     raw, api, form = [], [], []
-    town, most = setup.town, int(MOST_A_SECOND * setup.seconds)
+    town = setup.town
     async with setup.served() as program:
         tokens = [{"Authorization": f"Bearer {token}"} for token in town.tokens[:CLIENTS]]
         cookies = [{"Cookie": await sign_in(program.port, town, place)} for place in range(CLIENTS)]
-        await _booked(setup, program, tokens, api_requests(town.slots(40)))
-        await _booked(setup, program, cookies, form_requests(town.slots(40)))
+        await loaded(Plan(program.port, "once", tokens, api_requests(town.slots(WARMING)), setup.seconds))
+        await loaded(Plan(program.port, "once", cookies, form_requests(town.slots(WARMING)), setup.seconds))
         for _ in range(setup.runs):
-            with _slots(town, most) as slots:
-                raw.append(
-                    await floors.book(town.url, slots, clients=CLIENTS, seconds=setup.seconds / 2, now=setup.now)
-                )
-            with _slots(town, most) as slots:
-                api.append(await _booked(setup, program, tokens, api_requests(slots)))
-            with _slots(town, most) as slots:
-                form.append(await _booked(setup, program, cookies, form_requests(slots)))
+            raw.append(await floors.book(town.url, town.slots(FLOOR), clients=CLIENTS, now=setup.now))
+            api.append(await _booked(setup, program, tokens, api_requests))
+            form.append(await _booked(setup, program, cookies, form_requests))
     floor = sorted(raw)[len(raw) // 2]
     return [*_figures(setup, "API", 201, api, floor), *_figures(setup, "form", 303, form, floor)]
 
@@ -51,7 +48,9 @@ def api_requests(slots: list[Slot]) -> list[Request]:
 
 def form_requests(slots: list[Slot]) -> list[Request]:
     return [
-        Request("/bookings", "POST", {"Content-Type": FORM}, f"{urlencode(slot.fields)}&idempotency_key={KEY}")
+        Request(
+            "/bookings", "POST", {"Content-Type": FORM}, f"{urlencode(slot.fields)}&idempotency_key={KEY}"
+        )
         for slot in slots
     ]
 
@@ -65,18 +64,16 @@ async def sign_in(port: int, town: Town, place: int) -> str:
 
 
 async def _booked(
-    setup: Setup, program: Program, clients: list[dict[str, str]], requests: list[Request]
+    setup: Setup,
+    program: Program,
+    clients: list[dict[str, str]],
+    requests: Callable[[list[Slot]], list[Request]],
 ) -> Measured:
-    return await loaded(Plan(program.port, "once", clients, requests, setup.seconds))
-
-
-def _left(town: Town, slots: list[Slot], used: int) -> list[Slot]:
-    left = slots[used:]
-    return left or town.slots(len(slots))
-
-
-def _give_back(town: Town, slots: list[Slot]) -> None:
-    town.give_back(slots)
+    """Book for the seconds of one run; slots that nobody asked for stay for the next."""
+    slots = setup.town.slots(int(MOST_A_SECOND * setup.seconds))
+    measured = await loaded(Plan(program.port, "once", clients, requests(slots), setup.seconds))
+    setup.town.give_back(slots[len(measured.samples) + CLIENTS :])
+    return measured
 
 
 def _figures(setup: Setup, way: str, success: int, runs: list[Measured], floor: float) -> list[Figure]:

@@ -1,4 +1,4 @@
-"""What the machine gives at best: the same answer by one statement through the driver, and an empty handler."""
+"""What the machine gives at best: the same work as one statement, and an empty handler."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,35 +13,39 @@ from reservation.references import new_reference
 from tests.benchmarks.load import Plan, Request, loaded
 from tests.benchmarks.towns import Slot
 
-# Every room that is free over a window of a day, with the frame, the fee and the end of the free time that the
-# search shows. A room with frames is free where the frame around the window is.
+# Every room that is free over a window of a day, with the frame, the fee and the end of the free time that
+# the search shows. A room with frames is free where the frame around the window is.
 SEARCH_WINDOW = """
 WITH offered AS (
   SELECT r.code AS room, v.name AS room_name, v.id AS version, v.capacity, f.code AS facility,
          fv.name AS facility_name, x.code AS frame, x.name AS frame_name,
-         CASE WHEN x.step_minutes IS NULL THEN x.starts_minute ELSE $2 END AS start_minute,
-         CASE WHEN x.step_minutes IS NULL THEN x.ends_minute ELSE $3 END AS end_minute,
+         CASE WHEN x.step_minutes IS NULL THEN x.starts_minute ELSE $2::int END AS start_minute,
+         CASE WHEN x.step_minutes IS NULL THEN x.ends_minute ELSE $3::int END AS end_minute,
          x.ends_minute AS closes_minute,
-         tf.yen * CASE WHEN tf.per_minutes IS NULL THEN 1 ELSE ($3 - $2) / tf.per_minutes END AS fee_yen
+         CASE WHEN tf.per_minutes IS NULL THEN tf.yen
+              ELSE ($3::int - $2::int) / tf.per_minutes * tf.yen END AS fee_yen
   FROM room r
-  JOIN room_version v ON v.room = r.id AND v.valid_from <= $1 AND (v.valid_to IS NULL OR $1 < v.valid_to)
+  JOIN room_version v ON v.room = r.id AND v.valid_from <= $1::date
+    AND (v.valid_to IS NULL OR $1 < v.valid_to)
   JOIN room_group g ON g.id = r.room_group
   JOIN facility f ON f.id = g.facility
   JOIN facility_version fv ON fv.facility = f.id AND fv.valid_from <= $1
     AND (fv.valid_to IS NULL OR $1 < fv.valid_to)
   JOIN timetable t ON t.room_group = g.id
   JOIN frame x ON x.timetable = t.id AND x.starts_minute <= $2 AND x.ends_minute >= $3
-  JOIN tariff n ON n.facility = f.id AND n.valid_from <= $1 AND (n.valid_to IS NULL OR $1 < n.valid_to)
+  JOIN tariff n ON n.facility = f.id AND n.valid_from <= $1::date AND (n.valid_to IS NULL OR $1 < n.valid_to)
   JOIN tariff_fee tf ON tf.tariff = n.id AND tf.room = r.id AND tf.frame_code = x.code
     AND tf.fee_class = 'resident' AND tf.day_kind = $4
 ), timed AS (
-  SELECT offered.*, $5 + start_minute * interval '1 minute' AS starts_at,
-         $5 + end_minute * interval '1 minute' AS ends_at
+  SELECT offered.*, $5::timestamptz + start_minute * interval '1 minute' AS starts_at,
+         $5::timestamptz + end_minute * interval '1 minute' AS ends_at
   FROM offered
 )
-SELECT room, room_name, facility, facility_name, frame, frame_name, capacity, start_minute, end_minute, fee_yen,
+SELECT room, room_name, facility, facility_name, frame, frame_name, capacity, start_minute, end_minute,
+       fee_yen,
        (SELECT min(c.starts_at) FROM room_part p JOIN claim c ON c.part = p.part
-          AND c.starts_at >= timed.ends_at AND c.starts_at < $5 + closes_minute * interval '1 minute'
+          AND c.starts_at >= timed.ends_at
+          AND c.starts_at < $5::timestamptz + closes_minute * interval '1 minute'
         WHERE p.room_version = timed.version) AS free_until
 FROM timed WHERE NOT EXISTS (
   SELECT FROM room_part p JOIN claim c ON c.part = p.part
@@ -72,7 +76,8 @@ WITH place AS (
          held.id, place.payee FROM applied, used, place, held RETURNING account
 ), charged AS (
   INSERT INTO transfer (debit, credit, yen, cause, on_day, fiscal_year, at)
-  SELECT booked.account, place.revenue_account, 1000, 'charge', $2, 2026, now() FROM booked, place RETURNING id
+  SELECT booked.account, place.revenue_account, 1000, 'charge', $2, 2026, now() FROM booked, place
+  RETURNING id
 )
 INSERT INTO journal_entry (at, actor_kind, actor_id, actor_name, act, subject_kind, subject, facts)
 SELECT now(), 'worker', 0, 'floor', 'booking.made', 'booking', $5, '{}' FROM charged, claimed RETURNING id"""
@@ -105,9 +110,9 @@ async def timed(url: str, sql: str, values: Sequence[Any], seconds: float) -> tu
     return took[len(took) // 2], took[int(len(took) * 0.99)], len(rows)
 
 
-async def book(url: str, slots: Sequence[Slot], *, clients: int, seconds: float, now: datetime) -> float:
+async def book(url: str, slots: Sequence[Slot], *, clients: int, now: datetime) -> float:
     """Return bookings a second that `clients` connections write without any rule."""
-    waiting, written, until = iter(slots), 0, perf_counter() + seconds
+    waiting, written = iter(slots), 0
 
     async def work() -> None:
         nonlocal written
@@ -115,10 +120,10 @@ async def book(url: str, slots: Sequence[Slot], *, clients: int, seconds: float,
         try:
             statement = await connection.prepare(BOOK)
             for slot in waiting:
-                if perf_counter() > until:
-                    return
                 span = [dates.moment(slot.day, dates.parse_clock(clock)) for clock in (slot.start, slot.end)]
-                await statement.fetch(slot.room, slot.day, *span, new_reference(), now + timedelta(minutes=30))
+                await statement.fetch(
+                    slot.room, slot.day, *span, new_reference(), now + timedelta(minutes=30)
+                )
                 written += 1
         finally:
             await connection.close()

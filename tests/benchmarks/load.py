@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from itertools import count, cycle
-from pathlib import Path
+from secrets import token_hex
 from time import perf_counter
 from typing import Literal
 
@@ -62,7 +62,8 @@ async def run(plan: Plan) -> Measured:
     samples: list[Sample] = []
     clients = [Client(plan.port) for _ in plan.clients[:MOST_CLIENTS]]
     until = perf_counter() + min(plan.seconds, MOST_SECONDS)
-    keys = (f"bench-{Path('/proc/self').resolve().name}-{number}" for number in count())
+    run_of_its_own = token_hex(4)
+    keys = (f"bench-{run_of_its_own}-{number}" for number in count())
     began = perf_counter()
     if plan.mode == "together":
         for place, request in enumerate(plan.requests):
@@ -109,9 +110,7 @@ async def _send(
     headers = {name: value.replace(KEY, key) for name, value in {**own, **request.headers}.items()}
     began = perf_counter()
     try:
-        answer = await client.send(
-            request.method, request.target, headers, request.body.replace(KEY, key)
-        )
+        answer = await client.send(request.method, request.target, headers, request.body.replace(KEY, key))
     except (OSError, EOFError, TimeoutError):
         samples.append(Sample(place, 0, (perf_counter() - began) * 1000, 0))
     else:

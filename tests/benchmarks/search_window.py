@@ -36,9 +36,11 @@ async def run(setup: Setup) -> list[Figure]:
     names = ("search_window", setup.town.name)
     empty_rate, empty_p50 = sorted(empty)[len(empty) // 2]
     return [
-        Figure(*names, "p50, 1 client", "ms", tuple(run[0] for run in alone), raw_p50, "≤ 3 × floor, ≤ 20", note),
+        Figure(*names, "p50, 1 client", "ms", tuple(run[0] for run in alone), raw_p50, "≤ 3 × floor, ≤ 20",
+               note),
         Figure(*names, "p99, 1 client", "ms", tuple(run[1] for run in alone), raw_p99),
-        Figure(*names, "p50, 8 clients", "ms", tuple(run[0] for run in crowd), empty_p50, note="floor: empty handler"),
+        Figure(*names, "p50, 8 clients", "ms", tuple(run[0] for run in crowd), empty_p50,
+               note="floor: empty handler"),
         Figure(*names, "p99, 8 clients", "ms", tuple(run[1] for run in crowd)),
         Figure(*names, "requests/s, 8 clients", "1/s", tuple(run[2] for run in crowd), empty_rate,
                note="floor: empty handler"),

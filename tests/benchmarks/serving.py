@@ -79,7 +79,7 @@ async def running(
     arguments: list[str], data: Path, settings: dict[str, str] | None = None
 ) -> AsyncIterator[Program]:
     """Run `reservation` with its own data folder and port, and stop it at the end."""
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240  nothing else runs yet
     port = _free_port()
     own = {"RESERVATION_DATA": str(data), "PORT": str(port), "RATE_LIMIT": "0", **(settings or {})}
     log = data / "bench.log"

@@ -31,7 +31,13 @@ async def run(setup: Setup) -> list[Figure]:
         Figure("start", "demo", "first answered search", "s", tuple(first), target="≤ 10"),
         Figure(*names, "web process idle, RSS", "MB", tuple(each.rss_mb for each in idle), target="≤ 150"),
         Figure(*names, "web process idle, PSS", "MB", tuple(each.pss_mb for each in idle)),
-        Figure(*names, f"after {SEARCHES} searches, RSS", "MB", tuple(each.rss_mb for each in busy), target="≤ 150"),
+        Figure(
+            *names,
+            f"after {SEARCHES} searches, RSS",
+            "MB",
+            tuple(each.rss_mb for each in busy),
+            target="≤ 150",
+        ),
         Figure(*names, f"after {SEARCHES} searches, PSS", "MB", tuple(each.pss_mb for each in busy)),
     ]
 

@@ -72,9 +72,7 @@ class Town:
         self._free = slots + self._free
 
 
-async def build(
-    name: str, url: str, *, now: datetime, progress: Callable[[int, int], None]
-) -> Town:
+async def build(name: str, url: str, *, now: datetime, progress: Callable[[str], None]) -> Town:
     """Migrate and fill the empty database at `url`."""
     size = SIZES[name]
     await database.connect(url)

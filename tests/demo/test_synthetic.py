@@ -21,8 +21,8 @@ NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 TODAY = date(2026, 11, 20)
 
 
-def quiet(done: int, total: int) -> None:
-    assert done <= total
+def quiet(text: str) -> None:
+    assert "bookings" in text
 
 
 async def small_town() -> dict[str, Any]:

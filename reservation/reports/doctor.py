@@ -1,0 +1,109 @@
+"""The doctor: invariants that must hold on live data, each one a statement that returns what breaks it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from reservation.database import fetch, transaction
+from reservation.migrating import pending
+
+MOST = 20
+GUARDS = ("claim_on_a_part_is_alone", "claim_is_not_empty", "claim_is_not_longer_than_a_day")
+TRIGGERS = ("transfer_is_appended_to", "journal_entry_is_appended_to")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it must be."""
+
+    check: str
+    detail: str
+
+
+# Each statement takes $1 = now and returns one text for each thing that is wrong.
+CHECKS: dict[str, str] = {
+    "active_future_use_has_exactly_its_claims": """
+        SELECT 'booking ' || b.ref FROM booking b
+        WHERE b.state IN ('held', 'awaiting_approval', 'awaiting_payment', 'confirmed') AND b.ends_at > $1
+          AND (SELECT array_agg(c.part ORDER BY c.part) FROM claim c
+               JOIN part p ON p.id = c.part AND p.equipment IS NULL
+               WHERE c."use" = b."use" AND c.starts_at = b.starts_at AND c.ends_at = b.ends_at)
+            IS DISTINCT FROM
+              (SELECT array_agg(rp.part ORDER BY rp.part) FROM room_version v
+               JOIN room_part rp ON rp.room_version = v.id
+               WHERE v.room = b.room AND v.valid_from <= b.use_on
+                 AND (v.valid_to IS NULL OR b.use_on < v.valid_to))""",
+    "no_claim_is_orphaned": """
+        SELECT 'claim ' || c.id || ' of use ' || c."use" FROM claim c
+        LEFT JOIN booking b ON b."use" = c."use" LEFT JOIN block k ON k."use" = c."use"
+        WHERE (b.id IS NULL AND k.id IS NULL) OR k.lifted_at IS NOT NULL
+           OR b.state NOT IN ('held', 'awaiting_approval', 'awaiting_payment', 'confirmed', 'used', 'no_show')""",
+    "holds_and_their_claims_end_together": """
+        SELECT 'booking ' || b.ref FROM booking b JOIN claim c ON c."use" = b."use"
+        WHERE b.state IN ('held', 'awaiting_payment', 'confirmed') AND c.lapses_at IS DISTINCT FROM b.held_until""",
+    "accounts_add_up_to_what_bookings_say": """
+        SELECT 'booking ' || b.ref || ' (' || b.state || ') owes ' || s.owed || ' yen' FROM booking b
+        JOIN (SELECT account, sum(yen) AS owed FROM (
+                SELECT debit AS account, yen FROM transfer UNION ALL SELECT credit, -yen FROM transfer) t
+              GROUP BY account) s ON s.account = b.account
+        WHERE s.owed <> CASE WHEN b.state IN ('held', 'awaiting_payment') THEN b.total_yen ELSE 0 END
+          AND s.owed + coalesce((SELECT sum(r.yen) FROM refund r
+                                 WHERE r.booking = b.id AND r.state IN ('due', 'failed')), 0) <> 0""",
+    "confirmed_bookings_were_charged": """
+        SELECT 'booking ' || b.ref FROM booking b
+        WHERE b.state = 'confirmed' AND b.total_yen > 0 AND b.ends_at > $1
+          AND NOT EXISTS (SELECT FROM transfer t WHERE t.debit = b.account AND t.cause = 'charge')""",
+    "paid_attempts_are_in_the_ledger": """
+        SELECT 'attempt ' || a.ref FROM attempt a WHERE a.state = 'paid'
+          AND NOT EXISTS (SELECT FROM transfer t
+                          WHERE t.cause = 'payment' AND t.reference = coalesce(a.payment, a.session))""",
+    "no_event_is_unhandled_beyond_its_deadline": """
+        SELECT 'event ' || event || ' since ' || received_at FROM inbox_event
+        WHERE handled_at IS NULL AND received_at < $1::timestamptz - $2::interval""",
+    "no_refund_is_overdue": """
+        SELECT 'refund ' || ref || ' (' || coalesce(error, 'not tried') || ')' FROM refund
+        WHERE (state = 'due' AND made_at < $1::timestamptz - $2::interval) OR state = 'failed'""",
+    "no_hold_is_long_overdue": """
+        SELECT 'booking ' || ref || ' since ' || held_until FROM booking
+        WHERE state IN ('held', 'awaiting_payment') AND held_until < $1::timestamptz - $2::interval""",
+    "every_room_has_a_part_and_a_fee": """
+        SELECT 'room ' || r.code FROM room r
+        WHERE NOT EXISTS (SELECT FROM room_version v JOIN room_part rp ON rp.room_version = v.id
+                          WHERE v.room = r.id)
+           OR NOT EXISTS (SELECT FROM tariff_fee f WHERE f.room = r.id)""",
+}
+
+
+async def examine(*, now: datetime, patience: timedelta) -> list[Finding]:
+    """Return what breaks an invariant; `patience` is how long the worker may take for what is due."""
+    waiting = await pending()
+    if waiting:
+        return [Finding("migrations_are_current", identity) for identity in waiting]
+    found = await _guards()
+    async with transaction(snapshot=True):
+        for check, statement in CHECKS.items():
+            values = [now, patience][: "$1" in statement and 1 + ("$2" in statement)]
+            rows = await fetch(f"SELECT * FROM ({statement}) AS wrong LIMIT {MOST}", *values)
+            found += [Finding(check, row[0]) for row in rows]
+    return found
+
+
+async def _guards() -> list[Finding]:
+    """Return the constraints and triggers that are missing or switched off."""
+    constraints = {
+        row["conname"]
+        for row in await fetch(
+            "SELECT conname FROM pg_constraint WHERE conname = ANY ($1) AND convalidated", list(GUARDS)
+        )
+    }
+    triggers = {
+        row["tgname"]
+        for row in await fetch(
+            "SELECT tgname FROM pg_trigger WHERE tgname = ANY ($1) AND tgenabled IN ('O', 'A')",
+            list(TRIGGERS),
+        )
+    }
+    return [
+        Finding("guards_are_present", name)
+        for name in (*GUARDS, *TRIGGERS)
+        if name not in constraints | triggers
+    ]
