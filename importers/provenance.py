@@ -23,12 +23,17 @@ class Before:
 
 @dataclass(slots=True)
 class Prior:
-    """The imported rows of a source, the newest content of each key, and every content of shared keys."""
+    """What stands in the database of a source's rows.
+
+    `newest`: the imported content of each key; `contents`: each imported content; `held`: kind, key, digest
+    and outcome of those in review or rejected; `seen`: the contents that this run came across, by key.
+    """
 
     source: str
     identify: Callable[[str], str] = str
     newest: dict[tuple[str, str], Before] = field(default_factory=dict)
     contents: dict[tuple[str, str, str], Before] = field(default_factory=dict)
+    held: set[tuple[str, str, str, str]] = field(default_factory=set)
     seen: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
     def settle(self, row: Row) -> None:
@@ -49,6 +54,11 @@ class Prior:
         if row.is_imported and before:
             row.target_id, row.shown_id = before.target_id, before.shown
 
+    def is_to_be_kept(self, row: Row) -> bool:
+        """Tell whether the database does not know yet what became of this row."""
+        content = (row.record.kind, row.key, row.record.digest, row.outcome)
+        return row.outcome not in {"unchanged", "skipped"} and content not in self.held
+
     def _note_duplicates(self, row: Row, identity: tuple[str, str], digest: str, *, shared: bool) -> None:
         earlier = self.seen.setdefault(identity, set())
         if digest in earlier:
@@ -66,18 +76,19 @@ async def prior(source: str, identify: Callable[[str], str]) -> Prior:
     """Return what earlier runs imported from a source."""
     found = Prior(source, identify)
     for row in await fetch(
-        """SELECT p.kind, p.legacy_key, p.digest, p.target, p.target_id,
+        """SELECT p.kind, p.legacy_key, p.digest, p.outcome, p.target, p.target_id,
                   coalesce(f.code, g.code, r.code, u.code, p.target_id::text) AS shown
            FROM provenance p
            LEFT JOIN facility f ON p.target = 'facility' AND f.id = p.target_id
            LEFT JOIN room_group g ON p.target = 'room_group' AND g.id = p.target_id
            LEFT JOIN room r ON p.target = 'room' AND r.id = p.target_id
            LEFT JOIN purpose u ON p.target = 'purpose' AND u.id = p.target_id
-           WHERE p.source = $1 AND p.outcome = ANY ($2) AND p.target_id IS NOT NULL
-           ORDER BY p.imported_at, p.id""",
+           WHERE p.source = $1 ORDER BY p.imported_at, p.id""",
         source,
-        sorted(IMPORTED),
     ):
+        if row["outcome"] not in IMPORTED:
+            found.held.add((row["kind"], row["legacy_key"], row["digest"], row["outcome"]))
+            continue
         before = Before(row["digest"], row["target"], row["target_id"], row["shown"])
         identity = identify(row["legacy_key"])
         found.newest[row["kind"], identity] = before

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from importers import community_halls, industry_plaza, public_facilities
 from importers.judging import Row
-from importers.mapping import SourceMapping, Town, mapping, town
+from importers.mapping import SourceMapping, mapping, town
 from importers.masters import Context, Masters, load, load_town, point
 from importers.progress import Progress
 from importers.provenance import keep, origin_of, prior
@@ -68,9 +68,17 @@ async def run(
     written = Report(summary, report)
     steps = Progress(shown=progress)
     try:
-        masters, remarks = await _masters(source, path, tables, as_of, shift_days, steps)
+        rows, remarks = _read_masters(path, tables, steps)
+        context = Context(
+            tables,
+            town(),
+            await prior(source, SOURCES[source].identify),
+            as_of,
+            timedelta(days=shift_days),
+        )
+        masters = _judged(SOURCES[source].builder(context), rows, tables)
         if commit:
-            await _store(source, masters, town(), as_of=as_of, now=now)
+            await _store(context, masters, now=now)
         written.write(_line_of_file(record) for record in [*strange, *remarks])
         written.write(_line(row, commit=commit) for row in masters.rows)
         written.write(_later(path, tables, steps))
@@ -83,9 +91,10 @@ async def run(
     return summary
 
 
-async def _masters(
-    source: str, path: Path, tables: SourceMapping, as_of: date, shift_days: int, steps: Progress
-) -> tuple[Masters, list[Record]]:
+def _read_masters(
+    path: Path, tables: SourceMapping, steps: Progress
+) -> tuple[dict[str, list[Row]], list[Record]]:
+    """Return the rows of the masters by kind, and the remarks on files and notes between them."""
     by_kind: dict[str, list[Row]] = defaultdict(list)
     remarks = []
     for record in read(path, tables, MASTER_KINDS):
@@ -94,30 +103,32 @@ async def _masters(
             by_kind[record.kind].append(Row(record))
         else:
             remarks.append(record)
-    earlier = await prior(source, SOURCES[source].identify)
-    context = Context(tables, town(), earlier, as_of, timedelta(days=shift_days))
-    builder = SOURCES[source].builder(context)
+    return by_kind, remarks
+
+
+def _judged(builder: _Builder, rows: dict[str, list[Row]], tables: SourceMapping) -> Masters:
     for layout in tables.formats:
         if layout.kind in MASTER_KINDS:
-            builder.take(layout.kind, by_kind[layout.kind])
-    return builder.masters, remarks
+            builder.take(layout.kind, rows[layout.kind])
+    return builder.masters
 
 
-async def _store(source: str, masters: Masters, tables: Town, *, as_of: date, now: datetime) -> None:
+async def _store(context: Context, masters: Masters, *, now: datetime) -> None:
     """Load the masters and keep the rows they came from, all or nothing."""
     async with transaction():
-        await load_town(tables)
-        keys = await load(masters, as_of=as_of)
+        await load_town(context.town)
+        keys = await load(masters, as_of=context.as_of)
         point(masters.rows, keys)
-        stored = [origin_of(row) for row in masters.rows if row.outcome not in {"unchanged", "skipped"}]
+        stored = [origin_of(row) for row in masters.rows if context.prior.is_to_be_kept(row)]
         stored += [replace(origin, target_id=keys[target]) for origin, target in masters.origins]
         if not stored:
             return
+        source = context.mapping.source
         await keep(source, stored, now=now)
         new = sum(row.is_new for row in masters.rows)
         await journal.record(
             IMPORTER, "masters.imported", subject_kind="import", subject=source, now=now,
-            facts={"new_or_changed": new, "as_of": as_of.isoformat()},
+            facts={"new_or_changed": new, "as_of": context.as_of.isoformat()},
         )  # fmt: skip
 
 

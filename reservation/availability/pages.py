@@ -81,7 +81,7 @@ def _filled(asked: dict[str, str], caller: Caller) -> dict[str, Any]:
         "features": set(filter(None, asked.get("features", "").split(","))),
         "today": today,
         "clocks": [dates.clock_text(minute) for minute in HALF_HOURS],
-        "days": dates.WEEKDAY_CODES,
+        "days": (*dates.WEEKDAY_CODES, "holiday"),
         "asked": asked,
     }
 

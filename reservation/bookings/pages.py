@@ -1,5 +1,6 @@
 """Book a room, see it, give it more time, cancel it."""
 
+from dataclasses import dataclass
 from datetime import date
 from secrets import token_urlsafe
 from typing import Any
@@ -118,18 +119,29 @@ def _purposes(masters: Town, codes: tuple[str, ...]) -> list[Any]:
     return [masters.purposes[code].named for code in codes if code in masters.purposes]
 
 
-def _equipment(masters: Town, offered: OfferedRoom, day: date) -> list[dict[str, Any]]:
-    """Return what is lent with the room, with the price of a unit and how many there are."""
+@dataclass(frozen=True, slots=True)
+class Lendable:
+    """A piece of equipment as the form shows it: the price of a unit, and how many there are."""
+
+    code: str
+    name: str
+    name_en: str
+    yen: int
+    stock: int
+
+
+def _equipment(masters: Town, offered: OfferedRoom, day: date) -> list[Lendable]:
+    """Return what is lent with the room."""
     tariff = masters.tariff(offered, day)
     prices = tariff.equipment_yen if tariff else {}
     return [
-        {
-            "code": code,
-            "name": masters.equipment[code][0].name,
-            "name_en": masters.equipment[code][0].name_en,
-            "yen": prices.get(code),
-            "stock": len(masters.equipment[code][1]),
-        }
+        Lendable(
+            code,
+            masters.equipment[code][0].name,
+            masters.equipment[code][0].name_en,
+            prices[code],
+            len(masters.equipment[code][1]),
+        )
         for code in sorted(offered.equipment)
         if code in prices
     ]

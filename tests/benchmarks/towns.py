@@ -99,19 +99,20 @@ def next_open_day(day: date) -> date:
 
 # Frames of rooms with one part: no two of these slots touch each other. In an order that looks random.
 _FREE = """
-SELECT r.code, d::date AS day, x.starts_minute, x.ends_minute
-FROM room r JOIN room_version v ON v.room = r.id
-JOIN (SELECT room_version, min(part) AS part FROM room_part GROUP BY 1 HAVING count(*) = 1) p
-  ON p.room_version = v.id
-JOIN timetable t ON t.room_group = r.room_group
-JOIN frame x ON x.timetable = t.id AND x.step_minutes IS NULL
-CROSS JOIN generate_series($1::date + 2, $1::date + 88, interval '1 day') d
+SELECT room, day, starts_minute, ends_minute FROM (
+  SELECT r.code AS room, $1::date + n AS day, p.part, x.starts_minute, x.ends_minute,
+         ($1::date + n + x.starts_minute * interval '1 minute') AT TIME ZONE 'Asia/Tokyo' AS starts_at,
+         ($1::date + n + x.ends_minute * interval '1 minute') AT TIME ZONE 'Asia/Tokyo' AS ends_at
+  FROM room r JOIN room_version v ON v.room = r.id
+  JOIN (SELECT room_version, min(part) AS part FROM room_part GROUP BY 1 HAVING count(*) = 1) p
+    ON p.room_version = v.id
+  JOIN timetable t ON t.room_group = r.room_group
+  JOIN frame x ON x.timetable = t.id AND x.step_minutes IS NULL
+  CROSS JOIN generate_series(2, 88) n) offered
 WHERE NOT EXISTS (
-  SELECT FROM claim c WHERE c.part = p.part
-    AND c.starts_at < (d + x.ends_minute * interval '1 minute') AT TIME ZONE 'Asia/Tokyo'
-    AND c.starts_at > (d + x.ends_minute * interval '1 minute') AT TIME ZONE 'Asia/Tokyo' - interval '1 day'
-    AND c.ends_at > (d + x.starts_minute * interval '1 minute') AT TIME ZONE 'Asia/Tokyo')
-ORDER BY md5(r.code || d::date || x.starts_minute)"""
+  SELECT FROM claim c WHERE c.part = offered.part AND c.starts_at < offered.ends_at
+    AND c.starts_at > offered.starts_at - interval '1 day' AND c.ends_at > offered.starts_at)
+ORDER BY md5(room || day || starts_minute)"""
 
 
 async def _free_slots(connection: Any, today: date) -> list[Slot]:

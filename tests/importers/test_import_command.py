@@ -50,7 +50,7 @@ def test_mapping_tables_name_only_what_exists(source: str) -> None:
     assert {code for rule in tables.tables["purposes"] for code in rule["purposes"]} <= purposes
     assert {code for rule in tables.tables["features"] for code in rule["features"]} <= features
     assert {rule["payee"] for rule in tables.tables["running"]} <= payees
-    assert {area for area in shared.area_of_town.values()} <= {area.code for area in shared.areas}
+    assert set(shared.area_of_town.values()) <= {area.code for area in shared.areas}
     for layout in tables.formats:
         assert set(layout.key) <= set(layout.columns)
 

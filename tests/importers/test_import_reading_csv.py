@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importers.reading_csv import QuoteOpen, QuotingInvalid, read_csv, split_strictly
@@ -162,6 +162,7 @@ def test_strict_splitting_agrees_with_a_strict_reader(text: str) -> None:
     assert '"' not in text or next(csv.reader([text], strict=True)) == found
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(['"', ",", "\n", "\r\n", "a", "あ", "\x1a", '"001","x",""\r\n'])))
 def test_no_line_vanishes_and_none_stands_twice(
     tmp_path_factory: pytest.TempPathFactory, pieces: list[str]
@@ -178,6 +179,7 @@ def test_no_line_vanishes_and_none_stands_twice(
     assert set(expected) <= set(taken)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_end_in_records(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     folder = tmp_path_factory.getbasetemp()

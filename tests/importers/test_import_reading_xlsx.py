@@ -1,12 +1,12 @@
 """Sheets are read as a stream, with merged cells filled and remarks told from data."""
 
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importers.reading_xlsx import read_workbook, unknown_sheets
@@ -35,7 +35,12 @@ def shape(found: list[Record]) -> list[tuple[int, str, str, str]]:
 
 
 def test_blank_cells_of_a_merged_range_have_its_value(tmp_path: Path) -> None:
-    rows = [["甲館", "集会室１", 40], [None, "集会室２", "24名"], [None, "和室", 20], ["乙館", "和室", 8]]
+    rows: list[list[Any]] = [
+        ["甲館", "集会室１", 40],
+        [None, "集会室２", "24名"],
+        [None, "和室", 20],
+        ["乙館", "和室", 8],
+    ]
     found = records(tmp_path, [*TITLES, *rows], "A4:A5")
     assert shape(found) == [
         (4, "room", "甲館/集会室１", ""),
@@ -48,7 +53,7 @@ def test_blank_cells_of_a_merged_range_have_its_value(tmp_path: Path) -> None:
 
 
 def test_totals_notes_and_repeated_headers_are_told_from_data(tmp_path: Path) -> None:
-    rows = [
+    rows: list[list[Any]] = [
         ["甲館", "和室", 8],
         [None, None, None],
         ["小　計", None, 8],
@@ -67,7 +72,7 @@ def test_totals_notes_and_repeated_headers_are_told_from_data(tmp_path: Path) ->
 
 def test_columns_are_read_by_name_and_additional_ones_remarked(tmp_path: Path) -> None:
     titles: list[list[Any]] = [["一覧"], [None], ["定員", "施設名", "部屋名", "階"]]
-    found = records(tmp_path, [*titles, [8, "甲館", "和室", datetime(2026, 1, 1)]])
+    found = records(tmp_path, [*titles, [8, "甲館", "和室", date(2026, 1, 1)]])
     assert shape(found) == [(0, "file", "", "W_COLUMN_ORDER;W_EXTRA_COLUMN"), (4, "room", "甲館/和室", "")]
     assert found[1].fields == {"施設名": "甲館", "部屋名": "和室", "定員": 8}
 
@@ -80,6 +85,7 @@ def test_a_sheet_without_its_header_or_absent_has_one_remark(tmp_path: Path) -> 
     assert unknown_sheets(tmp_path / "集会施設.xlsx", [LAYOUT.name]) == ["別"]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_end_in_a_remark(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.xlsx"
@@ -88,14 +94,20 @@ def test_any_bytes_end_in_a_remark(tmp_path_factory: pytest.TempPathFactory, con
     assert found == [(0, "file", "", "E_FILE_ENCODING" if content else "S_EMPTY_FILE")]
 
 
+@pytest.fixture(scope="module")
+def whole_workbook(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = tmp_path_factory.mktemp("workbook")
+    records(folder, [*TITLES, ["甲館", "和室", 8]], "A4:A5")
+    return (folder / "集会施設.xlsx").read_bytes()
+
+
+@settings(deadline=None)
 @given(st.integers(0, 5000), st.binary(min_size=1, max_size=40))
 def test_a_damaged_workbook_ends_in_a_remark_or_in_rows(
-    tmp_path_factory: pytest.TempPathFactory, place: int, damage: bytes
+    tmp_path_factory: pytest.TempPathFactory, whole_workbook: bytes, place: int, damage: bytes
 ) -> None:
-    folder = tmp_path_factory.getbasetemp()
-    records(folder, [*TITLES, ["甲館", "和室", 8]])
-    path = folder / "集会施設.xlsx"
-    content = path.read_bytes()
+    path = tmp_path_factory.getbasetemp() / "damaged.xlsx"
+    content = whole_workbook
     place %= len(content)
     path.write_bytes(content[:place] + damage + content[place + len(damage) :])
     list(read_workbook(path, [LAYOUT]))
