@@ -3,10 +3,10 @@
 import argparse
 import asyncio
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 
@@ -98,11 +98,14 @@ async def _run(wanted: argparse.Namespace) -> str:
     return f"{wanted.source} ({summary.mode}): {counted}"
 
 
-def _server() -> Any:
+@contextmanager
+def _server() -> Iterator[str]:
     """Give the address of the database that is set, or of the embedded one while the import runs."""
     if url := settings().database_url:
-        return nullcontext(url)
-    return embedded.start(settings().data)
+        yield url
+    else:
+        with embedded.start(settings().data) as server:
+            yield server.url
 
 
 if __name__ == "__main__":

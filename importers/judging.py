@@ -39,6 +39,7 @@ class Row:
     def __init__(self, record: Record) -> None:
         self.record = record
         self.key = record.key
+        self.digest = record.digest
         self.codes: list[str] = list(record.codes)
         self.remarks: list[tuple[str, str]] = [("", record.message)] if record.message else []
         self.outcome = ""

@@ -17,6 +17,8 @@ OUTER_SPACES = " \t\u3000\u00a0"
 
 def folded(text: str) -> str:
     """Return `text` in one width, with one dash and one tilde; kana, spaces and variants as they are."""
+    if text.isascii():
+        return text
     text = unicodedata.normalize("NFKC", text.translate(_TILDES)).translate(_TILDES)
     return _DASH_IN_NUMBER.sub("-", _DASHES.sub("-", text))
 

@@ -38,7 +38,7 @@ class Prior:
 
     def settle(self, row: Row) -> None:
         """Decide the outcome of a row that has been read: new, changed, known, or not to be imported."""
-        kind, digest = row.record.kind, row.record.digest
+        kind, digest = row.record.kind, row.digest
         identity = self.identify(row.key)
         shared = (self.source, kind) in SHARED_KEYS
         if row.standing != "rejected" and identity:
@@ -56,7 +56,7 @@ class Prior:
 
     def is_to_be_kept(self, row: Row) -> bool:
         """Tell whether the database does not know yet what became of this row."""
-        content = (row.record.kind, row.key, row.record.digest, row.outcome)
+        content = (row.record.kind, row.key, row.digest, row.outcome)
         return row.outcome not in {"unchanged", "skipped"} and content not in self.held
 
     def _note_duplicates(self, row: Row, identity: tuple[str, str], digest: str, *, shared: bool) -> None:
@@ -121,7 +121,7 @@ def origin_of(row: Row) -> Origin:
         record.file,
         record.line,
         record.raw,
-        record.digest,
+        row.digest,
         row.outcome,
         row.reason_codes,
         row.target[0] if imported and row.target else None,

@@ -50,6 +50,8 @@ class Unreadable(ValueError):
 
 def text_of(cell: Cell) -> str:
     """Return a cell as text: whole numbers without decimals, dates as ISO."""
+    if isinstance(cell, str):
+        return cell
     if cell is None:
         return ""
     if isinstance(cell, float) and cell.is_integer():

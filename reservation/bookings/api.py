@@ -160,7 +160,7 @@ async def post_bookings(
 async def alternatives_to(wish: Wish, caller: Caller) -> list[VacancyItem]:
     """Return what could be booked instead of a wish whose slot is taken."""
     question = Question(
-        first=wish.on, last=wish.on, window=wish.span, purpose=wish.purpose, room=wish.room,
+        first=wish.on, last=wish.on, window=wish.span, purpose=wish.purpose or None, room=wish.room,
         people=wish.people,
     )  # fmt: skip
     found = await alternatives(question, resident=caller.resident, now=caller.now)

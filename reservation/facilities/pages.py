@@ -22,7 +22,10 @@ async def get_facilities(request: AnyRequest) -> Response[str]:
         (facility, on(facility.versions, today) or facility.versions[0])
         for facility in await queries.facilities(None, since=today)
     ]
-    areas = {version.area.code: version.area for _, version in found}
+    areas = {
+        version.area.code: version.area
+        for _, version in sorted(found, key=lambda each: each[1].area.name_kana)
+    }
     return render(request, "facilities/facilities.html", found=found, areas=areas)
 
 

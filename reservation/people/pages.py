@@ -11,6 +11,7 @@ from reservation.bookings.queries import own_bookings, sums
 from reservation.errors import FieldInvalid, FieldsInvalid, Refusal
 from reservation.notices.queries import for_mailbox
 from reservation.people import rules
+from reservation.people.passwords import common_passwords
 from reservation.people.queries import groups_of, person
 from reservation.people.recognising import COOKIE
 from reservation.people.registering import register
@@ -24,6 +25,7 @@ from reservation.web.page import render
 from reservation.web.refusals import field_text, text_of
 
 BOOKINGS_SHOWN = 20
+FORM = ("name", "name_kana", "residence", "mail", "phone", "password", "agree")
 
 
 def safe_next(text: str | None) -> str:
@@ -91,8 +93,19 @@ def _registration(fields: dict[str, str], language: str) -> Registration:
         read.problems["agree"] = "missing"
     if not registration.password:
         read.problems["password"] = "missing"  # noqa: S105  a word for what is wrong
+    # What is missing and what is wrong are said together, in the order of the form.
+    problems = {**_wrong(registration), **read.problems}
+    read.problems = {field: problems[field] for field in FORM if field in problems}
     read.check()
     return registration
+
+
+def _wrong(registration: Registration) -> dict[str, str]:
+    try:
+        rules.check_registration(rules.cleaned(registration), common=common_passwords())
+    except Refusal as refusal:
+        return dict(refusal.facts["problems"])
+    return {}
 
 
 def _problems(refusal: Refusal) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Turn a refusal into an answer: a page with words, or problem+json (RFC 9457)."""
 
 import logging
+import re
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -66,12 +67,22 @@ def answer_refusal(request: AnyRequest, refusal: Refusal) -> Response[Any]:
 def answer_http(request: AnyRequest, error: HTTPException) -> Response[Any]:
     """Answer what the framework refused: no such page, a method that it does not take, an unreadable body."""
     if isinstance(error, ValidationException):
-        extra: Any = error.extra
-        field = extra[0].get("key", "body") if isinstance(extra, list) and extra else "body"
-        return answer_refusal(request, FieldInvalid(field=field, problem="unreadable"))
+        return answer_refusal(request, _field_of(error))
     if error.status_code >= 500:  # noqa: PLR2004
         return answer_anything(request, error)
     return answer_refusal(request, _BY_STATUS.get(error.status_code, Unreadable)())
+
+
+def _field_of(error: ValidationException) -> FieldInvalid:
+    """Return which field of a JSON body is missing or of another kind, from what the decoder says."""
+    extra: Any = error.extra
+    first = extra[0] if isinstance(extra, list) and extra else {}
+    said = str(first.get("message", ""))
+    missing = re.search(r"missing required field `([^`]+)`", said)
+    if missing:
+        return FieldInvalid(field=missing[1], problem="missing")
+    key = str(first.get("key", "body"))
+    return FieldInvalid(field="body" if key == "data" else key.removeprefix("data."), problem="unreadable")
 
 
 def answer_unavailable(request: AnyRequest, error: Exception) -> Response[Any]:

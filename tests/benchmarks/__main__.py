@@ -35,7 +35,10 @@ def main() -> None:
     arguments = _arguments()
     figures, version = asyncio.run(_take(arguments))
     print(table(figures))  # noqa: T201  the table is what was asked for
-    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "postgresql": version}
+    machine = {
+        "cores": os.cpu_count(), "python": platform.python_version(), "postgresql": version,
+        "load_of_15_minutes": os.getloadavg()[2],
+    }  # fmt: skip
     written = {"machine": machine, "figures": as_json(figures)}
     arguments.out.write_bytes(msgspec.json.format(msgspec.json.encode(written), indent=1))
 

@@ -10,7 +10,7 @@ from tests.benchmarks.setups import Setup
 CLIENTS = 32
 ROUNDS = 50
 BOOKED, TAKEN, BROKEN = 201, 409, 500
-LONGEST_SECONDS = 60
+LONGEST_SECONDS = 30
 
 
 async def run(setup: Setup) -> list[Figure]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -37,8 +38,8 @@ def imported(template: str) -> Iterator[Imported]:
     asyncio.run(_execute(template, f"DROP DATABASE {NAME} WITH (FORCE)"))
 
 
-class _Undo(Exception):  # noqa: N818  no error: it ends the transaction of a test
-    pass
+class _Undo(Exception):
+    """Ends the transaction of a test."""
 
 
 @pytest.fixture
@@ -46,11 +47,10 @@ async def town(imported: Imported) -> AsyncIterator[Imported]:
     """Open the pool on the loaded samples; what a test changes is undone."""
     await database.connect(imported.url, most=2)
     try:
-        async with database.transaction():
-            yield imported
-            raise _Undo
-    except _Undo:
-        pass
+        with suppress(_Undo):
+            async with database.transaction():
+                yield imported
+                raise _Undo
     finally:
         await database.disconnect()
 

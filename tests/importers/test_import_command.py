@@ -1,5 +1,8 @@
 """The command line: help with an example, one line of error, the right exit."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,8 @@ import pytest
 from importers.__main__ import main
 from importers.mapping import mapping, town
 from importers.report import escaped
+
+SAMPLES = Path(__file__).parents[2] / "importers" / "samples"
 
 
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,6 +40,31 @@ def test_wrong_use_ends_with_two(arguments: list[str], capsys: pytest.CaptureFix
     assert "Traceback" not in capsys.readouterr().err
 
 
+def started(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"DATABASE_URL": url}  # noqa: TID251  the command reads its own settings
+    command = [sys.executable, "-m", "importers", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+
+
+def test_the_command_makes_the_report_folder_and_says_what_it_came_to(
+    database_url: str, tmp_path: Path
+) -> None:
+    report = tmp_path / "a" / "b"
+    sample = str(SAMPLES / "industry-plaza")
+    done = started(database_url, "industry-plaza", sample, "--commit", "--report", str(report))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("industry-plaza (commit): 264 created, 0 updated")
+    assert sorted(path.name for path in report.iterdir()) == ["merges.csv", "rows.csv", "summary.json"]
+
+
+def test_a_database_that_is_down_is_one_line_and_ends_with_one(tmp_path: Path) -> None:
+    sample = str(SAMPLES / "industry-plaza")
+    url = "postgresql://nobody@127.0.0.1:1/none"
+    done = started(url, "industry-plaza", sample, "--report", str(tmp_path / "r"))
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("text", ["=1+1", "+81", "-5", "@x", "\tx"])
 def test_no_message_is_a_formula(text: str) -> None:
     assert escaped(text) == f"'{text}"
@@ -56,5 +86,4 @@ def test_mapping_tables_name_only_what_exists(source: str) -> None:
 
 
 def test_the_samples_stay_small() -> None:
-    samples = Path(__file__).parents[2] / "importers" / "samples"
-    assert sum(path.stat().st_size for path in samples.rglob("*") if path.is_file()) < 900_000
+    assert sum(path.stat().st_size for path in SAMPLES.rglob("*") if path.is_file()) < 900_000
