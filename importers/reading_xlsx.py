@@ -82,6 +82,7 @@ def _read_sheet(path: Path, book: Any, layout: FileFormat) -> Iterator[Record]:
 
 
 def _rows(sheet: Any) -> Iterator[tuple[Cell, ...]]:
+    sheet.reset_dimensions()  # what the file says of its own size may be wrong
     try:
         yield from sheet.iter_rows(values_only=True)
     except Exception as problem:

@@ -30,6 +30,7 @@ def statements() -> list[str]:
         """ALTER TABLE claim ADD CONSTRAINT claim_on_a_part_is_alone
            EXCLUDE USING gist (int8range(part, part, '[]') WITH &&, tstzrange(starts_at, ends_at) WITH &&)""",
         "CREATE INDEX claim_by_part_and_start ON claim (part, starts_at) INCLUDE (ends_at, lapses_at)",
+        "CREATE INDEX claim_by_start ON claim (starts_at) INCLUDE (part, ends_at, lapses_at)",
         'CREATE INDEX claim_by_use ON claim ("use")',
         """ALTER TABLE opening_hours ADD CONSTRAINT opening_hours_do_not_overlap EXCLUDE USING gist
            (int8range(facility, facility, '[]') WITH &&, daterange(valid_from, valid_to) WITH &&,

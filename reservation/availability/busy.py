@@ -1,10 +1,10 @@
 """Which minutes of which parts are taken: one statement, together with the version of the masters."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
 
 from reservation import dates
-from reservation.database import fetch
+from reservation.database import Row, fetch
 from reservation.spans import Span
 
 _BUSY = """
@@ -17,27 +17,40 @@ WHERE starts_at > $1::timestamptz - interval '24 hours' AND starts_at < $2 AND e
   AND (lapses_at IS NULL OR lapses_at > $3) AND ($4::bigint[] IS NULL OR part = ANY ($4))
 GROUP BY part"""
 
+Taken = dict[int, list[Span]]
+
 
 class Busy:
-    """The taken spans of parts; `version` is the masters' version of the same snapshot."""
+    """The taken spans of parts by day; `version` is the masters' version of the same snapshot."""
 
-    __slots__ = ("_by_part", "version")
+    __slots__ = ("_days", "_first", "version")
 
-    def __init__(self, version: int, by_part: dict[int, list[tuple[int, int]]]) -> None:
+    def __init__(self, version: int, first: date, rows: Iterable[Row]) -> None:
         self.version = version
-        self._by_part = by_part
+        self._first = first
+        self._days: dict[int, Taken] = {}
+        midnight = int(dates.moment(first, 0).timestamp()) // 60
+        for row in rows:
+            for start, end in zip(row["starts"], row["ends"], strict=True):
+                self._add(row["part"], start - midnight, end - midnight)
 
-    def of(self, parts: Sequence[int], day: date) -> list[Span]:
-        """Return what is taken of any of `parts`, in minutes of `day` (its neighbours lie outside 0–1440)."""
-        by_part = self._by_part
-        midnight = int(dates.moment(day, 0).timestamp()) // 60
-        following = midnight + dates.MINUTES_A_DAY
-        return [
-            Span(start - midnight, end - midnight)
-            for part in parts
-            for start, end in by_part.get(part, ())
-            if start < following and end > midnight
-        ]
+    def _add(self, part: int, start: int, end: int) -> None:
+        """Note a claim under each day that it touches; minutes count from the first day's midnight."""
+        for day in range(start // dates.MINUTES_A_DAY, (end - 1) // dates.MINUTES_A_DAY + 1):
+            offset = day * dates.MINUTES_A_DAY
+            span = Span(start - offset, end - offset)
+            self._days.setdefault(day, {}).setdefault(part, []).append(span)
+
+    def on(self, day: date) -> Taken:
+        """Return what is taken on `day` by part, in minutes of that day."""
+        return self._days.get((day - self._first).days, {})
+
+
+def taken_of(taken: Taken, parts: Sequence[int]) -> tuple[Span, ...]:
+    """Return what is taken of any of `parts`."""
+    if len(parts) == 1:
+        return tuple(taken.get(parts[0], ()))
+    return tuple(span for part in parts for span in taken.get(part, ()))
 
 
 async def busy(first: date, last: date, *, now: datetime, parts: Collection[int] | None = None) -> Busy:
@@ -50,11 +63,4 @@ async def busy(first: date, last: date, *, now: datetime, parts: Collection[int]
         None if parts is None else sorted(parts),
     )
     version = next(row["version"] for row in rows if row["version"] is not None)
-    return Busy(
-        version,
-        {
-            row["part"]: list(zip(row["starts"], row["ends"], strict=True))
-            for row in rows
-            if row["part"] is not None
-        },
-    )
+    return Busy(version, first, (row for row in rows if row["part"] is not None))

@@ -17,7 +17,8 @@ from reservation.spans import Span
 _TAKEN = """
 SELECT c.starts_at, c.ends_at, u.kind, k.kind AS block_kind
 FROM claim c JOIN "use" u ON u.id = c."use" LEFT JOIN block k ON k."use" = u.id
-WHERE c.part = ANY ($1) AND c.starts_at < $3 AND c.starts_at > $2::timestamptz - interval '24 hours' AND c.ends_at > $2
+WHERE c.part = ANY ($1) AND c.starts_at < $3 AND c.ends_at > $2
+  AND c.starts_at > $2::timestamptz - interval '24 hours'
   AND (c.lapses_at IS NULL OR c.lapses_at > $4)"""
 
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from reservation import dates
-from reservation.availability.busy import Busy, busy
+from reservation.availability.busy import Busy, busy, taken_of
 from reservation.availability.rules import Offer, Question, offers
 from reservation.availability.town import Offered, Town, town
 from reservation.errors import FieldInvalid
-from reservation.facilities.rules import DayPlan
+from reservation.facilities.rules import Closure, DayPlan
 from reservation.fees.rules import NoFeeForFrame, fee_yen
 from reservation.policies.rules import closes_at, opens_at
+from reservation.spans import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +110,19 @@ def _of_day(
 ) -> Iterator[tuple[int, DayPlan, Offer]]:
     plans = masters.plans(day)
     earliest = max(0, dates.minute_of(now, day) + 1) if dates.day_of(now) == day else 0
+    taken_then = taken.on(day)
+    # Many rooms share a timetable and what is taken of it: most answers are found, not worked out.
+    known: dict[tuple[int, tuple[Span, ...], tuple[Closure, ...]], list[Offer]] = {}
     for place in places:
         plan = plans[place]
         if plan is None or not _holds(plan, question.people):
             continue
-        for offer in offers(plan, taken.of(plan.version.parts, day), question, earliest=earliest):
+        spans = taken_of(taken_then, plan.version.parts)
+        key = (id(plan.timetable), spans, plan.closures)
+        found = known.get(key)
+        if found is None:
+            found = known[key] = list(offers(plan, spans, question, earliest=earliest))
+        for offer in found:
             yield place, plan, offer
 
 

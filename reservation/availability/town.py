@@ -1,13 +1,21 @@
 """The masters of the whole town, kept in the process for the search until their version changes."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from reservation import dates
 from reservation.database import Row, transaction
 from reservation.facilities import queries as masters
-from reservation.facilities.rules import DayPlan, FacilityFacts, FacilityVersion, RoomFacts, day_plan, on
+from reservation.facilities.rules import (
+    DayPlan,
+    FacilityFacts,
+    FacilityVersion,
+    RoomFacts,
+    Timetable,
+    day_plan,
+    on,
+)
 from reservation.fees.queries import tariffs
 from reservation.fees.rules import Tariff
 from reservation.policies.queries import policies
@@ -140,8 +148,16 @@ async def _load(today: date) -> Town:
     lent: dict[int, set[str]] = {}
     for row in equipment:
         lent.setdefault(row["facility"], set()).add(row["code"])
+    kept: dict[Timetable, Timetable] = {}
     offered = [
-        _offered(room, by_id[room.facility_id], purposes, features, lent.get(room.facility_id, set()), today)
+        _offered(
+            _shared(room, kept),
+            by_id[room.facility_id],
+            purposes,
+            features,
+            lent.get(room.facility_id, set()),
+            today,
+        )
         for room in rooms
         if room.facility_id in by_id
     ]
@@ -159,6 +175,12 @@ async def _load(today: date) -> Town:
         features=features,
         equipment={row["code"]: (_named(row), tuple(row["parts"])) for row in equipment},
     )
+
+
+def _shared(room: RoomFacts, kept: dict[Timetable, Timetable]) -> RoomFacts:
+    """Return the room with equal timetables being one object, so that the search knows them again."""
+    timetables = tuple(kept.setdefault(each, each) for each in room.group.timetables)
+    return replace(room, group=replace(room.group, timetables=timetables))
 
 
 def _named(row: Row) -> Named:
