@@ -1,4 +1,4 @@
-"""One PostgreSQL: the pool, transactions that nest as savepoints, and plain SQL inside the same transaction."""
+"""One PostgreSQL: the pool, transactions that nest as savepoints, plain SQL inside the same transaction."""
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -6,8 +6,17 @@ from reservation.database import ENGINE as DB
 from reservation.settings import ROOT
 
 FEATURES = (
-    "journal", "notices", "ledger", "facilities", "people", "policies", "fees", "bookings", "checkout", "demo",
-)  # fmt: skip
+    "journal",
+    "notices",
+    "ledger",
+    "facilities",
+    "people",
+    "policies",
+    "fees",
+    "bookings",
+    "checkout",
+    "demo",
+)
 
 APP_CONFIG = AppConfig(
     app_name="reservation",

@@ -11,6 +11,6 @@ def new_reference(length: int = 12) -> str:
 
 
 def read_reference(text: str) -> str:
-    """Return a reference as stored from one that somebody typed: spaces, dashes and look-alikes are mended."""
+    """Return a reference as stored from one that somebody typed, with its look-alikes mended."""
     typed = text.strip().lower().replace("-", "").replace(" ", "")
     return typed.translate(str.maketrans("oil", "011"))

@@ -97,8 +97,8 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-class _Undo(Exception):  # noqa: N818  no error: it ends the transaction of a test
-    pass
+class _Undo(Exception):
+    """Ends the transaction of a test; no error."""
 
 
 @pytest.fixture(name="database")
@@ -109,7 +109,7 @@ async def rolled_back(shared_url: str) -> AsyncIterator[None]:
     try:
         async with database.transaction():
             yield
-            raise _Undo
+            raise _Undo  # noqa: TRY301  this is how the transaction ends
     except _Undo:
         pass
     finally:

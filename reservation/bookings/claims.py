@@ -12,8 +12,8 @@ ON CONFLICT DO NOTHING RETURNING part"""
 _OPEN = """INSERT INTO "use" (kind) VALUES ($1) RETURNING id"""
 _OVERDUE = """
 SELECT DISTINCT "use" FROM claim
-WHERE part = ANY ($1) AND starts_at < $3 AND starts_at > $2::timestamptz - interval '24 hours' AND ends_at > $2
-  AND lapses_at <= $4"""
+WHERE part = ANY ($1) AND starts_at < $3 AND starts_at > $2::timestamptz - interval '24 hours'
+  AND ends_at > $2 AND lapses_at <= $4"""
 
 
 async def open_use(kind: str) -> int:

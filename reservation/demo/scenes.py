@@ -1,4 +1,4 @@
-"""What one finds in the demo town: bookings paid, held, cancelled and refunded, and rooms that the ward uses."""
+"""What one finds in the demo town: bookings paid, held, cancelled and refunded, rooms under repair."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,6 +22,7 @@ from reservation.people.rules import STAFF_PRIVILEGES
 from reservation.references import new_reference
 
 DAYS = 21
+CANCELLED_OF = 10
 MANAGER = Actor("worker", 0, "demo", STAFF_PRIVILEGES["manager"])
 OTHER = "190010"
 
@@ -43,7 +44,7 @@ async def play(residents: dict[str, Actor], *, now: datetime) -> None:
         if ref is None or place in {1, 2}:
             continue
         await _pay(ref, now)
-        if place % 10 == 4:
+        if place % CANCELLED_OF == 1:
             await cancel_and_refund(actor, ref, now=now)
     forget()
 

@@ -1,4 +1,4 @@
-"""The application as it is served: with the payment double where no key is set and nobody else can reach it."""
+"""The application as it is served: with the payment double where no key is set and nobody can reach it."""
 
 from litestar import Litestar
 from litestar.types import ControllerRouterHandler

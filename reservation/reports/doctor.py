@@ -36,10 +36,11 @@ CHECKS: dict[str, str] = {
         SELECT 'claim ' || c.id || ' of use ' || c."use" FROM claim c
         LEFT JOIN booking b ON b."use" = c."use" LEFT JOIN block k ON k."use" = c."use"
         WHERE (b.id IS NULL AND k.id IS NULL) OR k.lifted_at IS NOT NULL
-           OR b.state NOT IN ('held', 'awaiting_approval', 'awaiting_payment', 'confirmed', 'used', 'no_show')""",
+           OR b.state IN ('cancelled', 'withdrawn', 'lapsed', 'disapproved', 'revoked')""",
     "holds_and_their_claims_end_together": """
         SELECT 'booking ' || b.ref FROM booking b JOIN claim c ON c."use" = b."use"
-        WHERE b.state IN ('held', 'awaiting_payment', 'confirmed') AND c.lapses_at IS DISTINCT FROM b.held_until""",
+        WHERE b.state IN ('held', 'awaiting_payment', 'confirmed')
+          AND c.lapses_at IS DISTINCT FROM b.held_until""",
     "accounts_add_up_to_what_bookings_say": """
         SELECT 'booking ' || b.ref || ' (' || b.state || ') owes ' || s.owed || ' yen' FROM booking b
         JOIN (SELECT account, sum(yen) AS owed FROM (

@@ -1,7 +1,7 @@
 """Read forms and queries into structs, and say which field cannot be read."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from reservation import dates
@@ -9,6 +9,8 @@ from reservation.errors import FieldInvalid, FieldsInvalid
 from reservation.web.caller import AnyRequest
 
 LONGEST_NUMBER = 9
+# Whatever lies outside is a slip of the finger, and would run off the calendar's end.
+YEARS = range(1900, 2201)
 
 
 async def form_of(request: AnyRequest) -> dict[str, str]:
@@ -63,11 +65,12 @@ class Reader:
         text = self.text(name, required=default is None, most=10)
         if text and name not in self.problems:
             try:
-                if len(text) != len("2026-01-01"):
-                    raise ValueError(text)
-                return date.fromisoformat(text)
+                day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007  a day has no zone
             except ValueError:
-                self.problems[name] = "not_a_date"
+                day = date.min
+            if day.year in YEARS:
+                return day
+            self.problems[name] = "not_a_date"
         return default or date.min
 
     def clock(self, name: str, *, required: bool = False) -> int | None:

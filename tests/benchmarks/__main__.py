@@ -97,6 +97,7 @@ async def _database(folder: Path, name: str) -> AsyncIterator[str]:
         await _execute(url, f'DROP DATABASE "{database}" WITH (FORCE)')
         if server:
             server.close()
+            embedded.discard(folder / "embedded")
 
 
 async def _execute(url: str, sql: str) -> None:

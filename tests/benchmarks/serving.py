@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+from reservation import embedded
 from tests.benchmarks.client import HOST, Client
 
 READY_SECONDS = 60
@@ -92,6 +93,8 @@ async def running(
         yield Program(process, port, perf_counter(), log)
     finally:
         await _stop(process)
+        # As root its cluster lies outside the folder, and would outlast it.
+        embedded.discard(data)
 
 
 def _surroundings() -> dict[str, str]:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from smtp_server import MailServer, mail_server
 
 from reservation.database import execute, transaction
 from reservation.errors import NotFound
@@ -15,6 +14,7 @@ from reservation.notices import queries
 from reservation.notices.actions import enqueue
 from reservation.notices.sending import send_due
 from reservation.settings import Settings, settings
+from tests.notices.smtp_server import MailServer, mail_server
 
 pytestmark = pytest.mark.anyio
 
