@@ -7,6 +7,7 @@ from typing import Any
 
 from litestar import Litestar, Router
 from litestar.contrib.jinja import JinjaTemplateEngine
+from litestar.datastructures import CacheControlHeader
 from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -37,6 +38,8 @@ from reservation.web import documentation, refusals
 from reservation.web.guarding import Guard
 
 LONGEST_BODY = 1_000_000
+# Pages name static files with a mark of their content, see web.page.asset.
+FOR_GOOD = CacheControlHeader(max_age=31_536_000, public=True, immutable=True)
 POOL_SIZE = 10
 
 API = (facilities_api.router, availability_api.router, bookings_api.router)
@@ -79,7 +82,7 @@ def create_app(
     pages = Router("/", route_handlers=PAGES, include_in_schema=False)
     api = Router("/api/v1", route_handlers=API, security=[{}, {"token": []}])
     static = create_static_files_router(
-        "/static", [ROOT / "static"], include_in_schema=False, cache_control=None
+        "/static", [ROOT / "static"], include_in_schema=False, cache_control=FOR_GOOD
     )
     handlers: dict[type[Exception] | int, Any] = {
         Refusal: refusals.answer_refusal,

@@ -56,13 +56,15 @@ def parse_clock(text: str) -> int:
 
 
 @cache
-def _holidays_of(year: int) -> dict[date, str]:
-    return dict(holidays.country_holidays("JP", years=year).items())
+def _holidays_of(year: int, language: str = "ja") -> dict[date, str]:
+    # Without a language the names would follow the locale of the machine.
+    named = holidays.country_holidays("JP", years=year, language="ja" if language == "ja" else "en_US")
+    return dict(named.items())
 
 
-def holiday_name(day: date) -> str | None:
+def holiday_name(day: date, language: str = "ja") -> str | None:
     """Return the name of the national holiday (国民の祝日に関する法律) on `day`, if it is one."""
-    return _holidays_of(day.year).get(day)
+    return _holidays_of(day.year, language).get(day)
 
 
 def is_holiday(day: date) -> bool:

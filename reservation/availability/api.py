@@ -16,6 +16,7 @@ from reservation.availability.rules import Question
 from reservation.errors import FieldInvalid
 from reservation.facilities.rules import on
 from reservation.web.caller import AnyRequest, Caller, caller_of
+from reservation.web.wording import moment_text, say
 
 DEFAULT_ITEMS = 100
 
@@ -218,7 +219,7 @@ def _room_calendar(found: Calendar, month: str, caller: Caller) -> RoomCalendar:
 
 
 def _cell_item(cell: Cell, language: str) -> CellItem:
-    why = None if cell.why is None else {"code": cell.why, "text": cell.why_text}
+    why = None if cell.why is None else {"code": cell.why, "text": why_text(cell, language)}
     return CellItem(
         called(cell.name, cell.name_en, language),
         dates.clock_text(cell.span.start),
@@ -228,6 +229,14 @@ def _cell_item(cell: Cell, language: str) -> CellItem:
         why,
         dates.local(cell.opens_at).isoformat() if cell.opens_at else None,
     )
+
+
+def why_text(cell: Cell, language: str) -> str:
+    """Return why a cell is not free, in words."""
+    if cell.opens_at is not None:
+        return say(language, "refusal.not_open_yet", opens_at=moment_text(cell.opens_at, language))
+    text = say(language, f"state_text.{cell.state}")
+    return f"{text}（{cell.why_text}）" if cell.why_text else text
 
 
 router = Router("/", route_handlers=[get_availability, get_calendar], tags=["availability"])

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from reservation import dates
 from reservation.availability.town import Offered, Town, town
 from reservation.database import fetch, transaction
 from reservation.errors import NotFound
 from reservation.facilities.frames import Piece
+from reservation.facilities.queries import masters_version
 from reservation.facilities.rules import DayPlan, Frame
 from reservation.fees.rules import NoFeeForFrame, fee_yen
 from reservation.policies.rules import closes_at, opens_at
@@ -64,15 +65,19 @@ async def calendar(room: str, first: date, last: date, *, resident: bool, now: d
     Raises:
         NotFound: there is no room of that code.
     """
-    async with transaction(snapshot=True):
-        masters = await town(now=now)
+    # Nobody waits for the masters with a connection in hand: whoever loads them needs one.
+    masters, version, rows = await town(now=now), None, []
+    while masters.version != version:
+        masters = await town(now=now, version=version)
         offered = masters.by_code.get(room)
         if offered is None:
             raise NotFound(kind="room", code=room)
-        parts = sorted({part for version in offered.room.versions for part in version.parts})
-        rows = await fetch(
-            _TAKEN, parts, dates.moment(first, 0), dates.moment(last + timedelta(days=1), 0), now
-        )
+        parts = sorted({part for each in offered.room.versions for part in each.parts})
+        async with transaction(snapshot=True):
+            version = await masters_version()
+            rows = await fetch(
+                _TAKEN, parts, dates.moment(first, 0), dates.moment(last, dates.MINUTES_A_DAY), now
+            )
     taken = [_Taken(row["starts_at"], row["ends_at"], row["kind"] == "block") for row in rows]
     days = tuple(
         _day(masters, offered, day, taken, resident=resident, now=now)

@@ -11,13 +11,14 @@ from reservation.availability.api import month_of
 from reservation.availability.asking import fields_of, limit_of, question_of
 from reservation.availability.calendar import calendar
 from reservation.availability.queries import Found, Vacancy, search
+from reservation.availability.rules import Question
 from reservation.availability.town import latest, town
-from reservation.errors import FieldInvalid, FieldsInvalid, Refusal
+from reservation.errors import Refusal
 from reservation.facilities.rules import on
 from reservation.web.caller import AnyRequest, Caller, caller_of
 from reservation.web.forms import Reader
 from reservation.web.page import render, wants_fragment
-from reservation.web.refusals import text_of
+from reservation.web.refusals import field_texts, text_of
 
 ITEMS = 20
 HALF_HOURS = range(7 * 60, 22 * 60 + 31, 30)
@@ -29,26 +30,31 @@ async def get_search(request: AnyRequest) -> Response[str]:
     caller = caller_of(request)
     asked = fields_of(request)
     context: dict[str, Any] = {"form": _filled(asked, caller), "town": await town(now=caller.now)}
-    context["quick"] = _quick(dates.day_of(caller.now))
+    context |= {"quick": _quick(dates.day_of(caller.now)), "problems": {}, "question": None}
     if not asked and request.url.path == "/":
         return render(request, "availability/search.html", found=None, refusal=None, **context)
     try:
-        found, near = await _answer(asked, caller)
+        question = question_of(asked, today=dates.day_of(caller.now))
+        found, near = await _answer(question, asked, caller)
     except Refusal as refusal:
-        template = "availability/_results.html" if wants_fragment(request) else "availability/search.html"
-        sentence = text_of(refusal, caller.language)
-        fields = _fields(refusal)
-        return render(
-            request, template, status=refusal.status, found=None, refusal=sentence, fields=fields, **context
-        )
+        return _refused(request, refusal, context)
+    context |= {"question": question, "found": found, "refusal": None}
+    context |= {"items": [card_of(each) for each in found.items], "near": [card_of(each) for each in near]}
     template = "availability/_results.html" if wants_fragment(request) else "availability/search.html"
-    items = [_card(each) for each in found.items]
-    nearest = [_card(each) for each in near]
-    return render(request, template, found=found, items=items, near=nearest, refusal=None, **context)
+    return render(request, template, **context)
 
 
-async def _answer(asked: dict[str, str], caller: Caller) -> tuple[Found, list[Vacancy]]:
-    question = question_of(asked, today=dates.day_of(caller.now))
+def _refused(request: AnyRequest, refusal: Refusal, context: dict[str, Any]) -> Response[str]:
+    """Show the form with what is wrong beside its fields; a fragment could not reach them."""
+    language = caller_of(request).language
+    context |= {"problems": field_texts(refusal, language), "refusal": text_of(refusal, language)}
+    response = render(request, "availability/search.html", status=refusal.status, found=None, **context)
+    if wants_fragment(request):
+        response.headers["HX-Redirect"] = f"{request.url.path}?{request.url.query}"
+    return response
+
+
+async def _answer(question: Question, asked: dict[str, str], caller: Caller) -> tuple[Found, list[Vacancy]]:
     found = await search(
         question,
         resident=caller.resident,
@@ -60,13 +66,6 @@ async def _answer(asked: dict[str, str], caller: Caller) -> tuple[Found, list[Va
     if not found.items and not asked.get("cursor"):
         near = await alternatives(question, resident=caller.resident, now=caller.now)
     return found, near
-
-
-def _fields(refusal: Refusal) -> set[str]:
-    """Return the fields that a refusal is about, to mark them."""
-    if isinstance(refusal, FieldInvalid):
-        return {refusal.facts["field"]}
-    return set(refusal.facts["problems"]) if isinstance(refusal, FieldsInvalid) else set()
 
 
 def _filled(asked: dict[str, str], caller: Caller) -> dict[str, Any]:
@@ -88,20 +87,27 @@ def _filled(asked: dict[str, str], caller: Caller) -> dict[str, Any]:
 
 def _quick(today: date) -> list[tuple[str, dict[str, str]]]:
     """Return the searches that most people come for."""
-    evening = {"start": "18:00", "end": "20:00", "minutes": "120"}
+    by_day = {"start": "09:00", "end": "17:00", "minutes": "120"}
+    evening = {"start": "18:00", "end": "22:00", "minutes": "120"}
     saturday = today + timedelta(days=(5 - today.weekday()) % 7 or 7)
     sunday = today + timedelta(days=(6 - today.weekday()) % 7 or 7)
     return [
-        ("tonight", {"from": today.isoformat(), "to": today.isoformat(), **evening}),
-        ("saturday", {"from": saturday.isoformat(), "to": saturday.isoformat()}),
-        ("sunday", {"from": sunday.isoformat(), "to": sunday.isoformat()}),
+        (name, {"from": day.isoformat(), "to": day.isoformat(), **hours})
+        for name, day, hours in (
+            ("tonight", today, evening),
+            ("saturday_day", saturday, by_day),
+            ("saturday_evening", saturday, evening),
+            ("sunday_day", sunday, by_day),
+        )
     ]
 
 
-def _card(vacancy: Vacancy) -> dict[str, Any]:
-    """Return a vacancy as a card shows it."""
+def card_of(vacancy: Vacancy) -> dict[str, Any]:
+    """Return a vacancy as a card shows it; `free_until` where an hourly room could be had for longer."""
     span = vacancy.offer.span
     room = vacancy.offered.room
+    hourly = any(piece.frame.step for piece in vacancy.offer.pieces)
+    longer = hourly and vacancy.offer.free_until > span.end
     return {
         "room": vacancy.plan.version,
         "code": room.code,
@@ -114,6 +120,8 @@ def _card(vacancy: Vacancy) -> dict[str, Any]:
         "state": vacancy.state,
         "opens_at": vacancy.opens_at,
         "why": vacancy.why,
+        "is_hourly": hourly,
+        "free_until": dates.clock_text(vacancy.offer.free_until) if longer else None,
         "asked": {
             "room": room.code,
             "date": vacancy.day.isoformat(),
@@ -125,18 +133,21 @@ def _card(vacancy: Vacancy) -> dict[str, Any]:
 
 @get("/rooms/{code:str}")
 async def get_room(request: AnyRequest, code: str) -> Response[str]:
-    """Show a room with its month, or with `week=` the week of that day."""
+    """Show a room's month, or with `week=` seven days from that one on; hourly rooms begin with the week."""
     caller = caller_of(request)
     today = dates.day_of(caller.now)
-    if request.query_params.get("week"):
-        read = Reader(request.query_params)
-        week = read.day("week")
+    asked = request.query_params
+    by_week = bool(asked.get("week")) or (not asked.get("month") and await _is_hourly(code, caller))
+    if by_week:
+        read = Reader(asked)
+        first = read.day("week", today)
         read.check()
-        first = week - timedelta(days=week.weekday())
         last = first + timedelta(days=6)
     else:
-        first, last = month_of(request.query_params.get("month"), today)
+        first, last = month_of(asked.get("month"), today)
     found = await calendar(code, first, last, resident=caller.resident, now=caller.now)
+    # What is over helps nobody, unless a past month was asked for.
+    days = [day for day in found.days if day.day >= today or last < today]
     return render(
         request,
         "availability/room.html",
@@ -144,19 +155,27 @@ async def get_room(request: AnyRequest, code: str) -> Response[str]:
         room=on(found.offered.room.versions, max(today, first)) or found.offered.room.versions[0],
         group=on(found.offered.room.group.versions, today),
         facility=latest(found.offered.facility, today),
-        running=on(found.offered.facility.running, today),
         town=found.town,
-        days=found.days,
-        columns=_columns(found.days),
-        by_week=bool(request.query_params.get("week")),
+        days=days,
+        columns=_columns(days),
+        by_week=by_week,
         first=first,
+        last=last,
         today=today,
-        before=first - timedelta(days=7) if request.query_params.get("week") else dates.add_months(first, -1),
-        after=first + timedelta(days=7) if request.query_params.get("week") else dates.add_months(first, 1),
+        before=max(first - timedelta(days=7), today) if by_week else dates.add_months(first, -1),
+        after=first + timedelta(days=7) if by_week else dates.add_months(first, 1),
     )
 
 
-def _columns(days: tuple[Any, ...]) -> list[tuple[int, int, str, str]]:
+async def _is_hourly(code: str, caller: Caller) -> bool:
+    """Tell whether a room is let by the hour today: too many columns for a month on a phone."""
+    masters = await town(now=caller.now)
+    offered = masters.by_code.get(code)
+    plan = masters.plan(offered, dates.day_of(caller.now)) if offered else None
+    return plan is not None and any(frame.step for frame in plan.timetable.frames)
+
+
+def _columns(days: list[Any]) -> list[tuple[int, int, str, str]]:
     """Return the columns of the grid: every span that some day has, with its name."""
     found = {
         (cell.span.start, cell.span.end): (cell.name, cell.name_en) for day in days for cell in day.cells

@@ -80,7 +80,9 @@ def _framed(timetable: Timetable, blocked: Sequence[Span], question: Question) -
         if len(run) > 1 and _hit(span.start, span.end, blocked):
             continue
         yield Offer(
-            span, tuple(Piece(each, Span(each.starts, each.ends)) for each in run), _free_until(span, blocked)
+            span,
+            tuple(Piece(each, Span(each.starts, each.ends)) for each in run),
+            _free_until(span, blocked, frames),
         )
 
 
@@ -119,8 +121,10 @@ def _fulfils(span: Span, question: Question) -> bool:
     return min(span.end, window.end) - max(span.start, window.start) >= question.minutes
 
 
-def _free_until(span: Span, blocked: Sequence[Span]) -> int:
-    return min((taken.start for taken in blocked if taken.start >= span.end), default=dates.MINUTES_A_DAY)
+def _free_until(span: Span, blocked: Sequence[Span], frames: Sequence[Frame]) -> int:
+    """Return until when the room stays free: the next taken span, or the end of its last frame."""
+    last = max(frame.ends for frame in frames)
+    return min((taken.start for taken in blocked if taken.start >= span.end), default=last)
 
 
 def _hourly(timetable: Timetable, blocked: Sequence[Span], question: Question) -> Iterator[Offer]:

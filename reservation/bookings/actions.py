@@ -10,7 +10,7 @@ import msgspec
 from reservation import dates
 from reservation.actors import Actor
 from reservation.bookings import claims, rules
-from reservation.bookings.lapsing import lapse
+from reservation.bookings.lapsing import take_or_lapse, take_units
 from reservation.bookings.offers import Offered, offered
 from reservation.bookings.queries import booking_by_id, quote_json
 from reservation.bookings.rules import State, Wish
@@ -77,11 +77,7 @@ async def book(
             if kept:
                 return kept
         use = await claims.open_use("booking")
-        lapses_at = booked.held_until
-        if not await _take(use, offer.parts, wish, lapses_at, now):
-            raise rules.SlotTaken(room=wish.room, date=wish.on.isoformat(), start=_clock(wish.span.start))
-        for code, quantity in wish.equipment:
-            await _take_equipment(use, offer, code, quantity, wish, lapses_at, now)
+        await _take(use, offer, wish, lapses_at=booked.held_until, now=now)
         booking_id = await _write(holder, wish, offer, booked, use, via=via, actor=actor, now=now)
         await _announce(actor, booking_id, offer, now=now)
         return booked
@@ -145,29 +141,17 @@ def _holder(actor: Actor) -> str:
     return f"{actor.kind} {actor.id}"
 
 
-async def _take(
-    use: int, parts: tuple[int, ...], wish: Wish, lapses_at: datetime | None, now: datetime
-) -> bool:
-    """Take the parts; holds that are overdue and in the way lapse first."""
-    if await claims.take(use, parts, wish.starts_at, wish.ends_at, lapses_at=lapses_at):
-        return True
-    overdue = await claims.overdue_uses(parts, wish.starts_at, wish.ends_at, now=now)
-    if not overdue:
-        return False
-    await lapse(overdue, now=now)
-    return await claims.take(use, parts, wish.starts_at, wish.ends_at, lapses_at=lapses_at)
-
-
-async def _take_equipment(
-    use: int, offer: Offered, code: str, quantity: int, wish: Wish, lapses_at: datetime | None, now: datetime
-) -> None:
-    """Take any free units of a piece of equipment."""
-    taken = 0
-    for part in offer.stock[code]:
-        if taken < quantity and await _take(use, (part,), wish, lapses_at, now):
-            taken += 1
-    if taken < quantity:
-        raise rules.EquipmentTaken(equipment=code, wanted=quantity, left=taken)
+async def _take(use: int, offer: Offered, wish: Wish, *, lapses_at: datetime | None, now: datetime) -> None:
+    """Take the room's parts, then any free units of each piece of equipment."""
+    span = (wish.starts_at, wish.ends_at)
+    if not await take_or_lapse(use, offer.parts, *span, lapses_at=lapses_at, now=now):
+        raise rules.SlotTaken(
+            room=wish.room, date=wish.on.isoformat(), start=dates.clock_text(wish.span.start)
+        )
+    for code, quantity in wish.equipment:
+        left = await take_units(use, offer.stock[code], quantity, *span, lapses_at=lapses_at, now=now)
+        if left < quantity:
+            raise rules.EquipmentTaken(equipment=code, wanted=quantity, left=left)
 
 
 _WRITE = """
@@ -243,7 +227,3 @@ def _equipment_json(wish: Wish) -> str:
 def _quote_json(quote: Quote) -> str:
     stored: dict[str, Any] = quote_json(quote)
     return msgspec.json.encode(stored).decode()
-
-
-def _clock(minute: int) -> str:
-    return dates.clock_text(minute)

@@ -159,12 +159,16 @@ async def post_bookings(
 
 async def alternatives_to(wish: Wish, caller: Caller) -> list[VacancyItem]:
     """Return what could be booked instead of a wish whose slot is taken."""
+    return [vacancy_item(each, caller.language) for each in await vacancies_near(wish, caller)]
+
+
+async def vacancies_near(wish: Wish, caller: Caller) -> list[Vacancy]:
+    """Return the vacancies nearest to a wish, the nearest first."""
     question = Question(
         first=wish.on, last=wish.on, window=wish.span, purpose=wish.purpose or None, room=wish.room,
         people=wish.people,
     )  # fmt: skip
-    found = await alternatives(question, resident=caller.resident, now=caller.now)
-    return [vacancy_item(each, caller.language) for each in found]
+    return await alternatives(question, resident=caller.resident, now=caller.now)
 
 
 def _booked_item(booked: Booked) -> BookedItem:

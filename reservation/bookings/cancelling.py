@@ -5,16 +5,17 @@ from datetime import datetime, timedelta
 
 from reservation.actors import Actor
 from reservation.bookings import claims, rules
-from reservation.bookings.queries import BookingFacts, own_booking
+from reservation.bookings.queries import BookingFacts, booking_to_change
 from reservation.bookings.rules import UNPAID, State
 from reservation.bookings.telling import tell
 from reservation.database import execute, retried, transaction
+from reservation.dates import local
 from reservation.fees.rules import Line
 from reservation.journal.actions import record
 from reservation.ledger.actions import cancel_charge
 from reservation.ledger.queries import standing
 from reservation.policies.queries import policies
-from reservation.policies.rules import CancellationTerms, Place, terms
+from reservation.policies.rules import CancellationTerms, terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +32,15 @@ async def cancel(actor: Actor, ref: str, *, now: datetime, reason: str = "") -> 
     """Cancel a booking of the actor; its slot is free at once, the refund becomes due.
 
     Raises:
-        NotFound: no such booking of this actor. NotPossibleNow: it is over, or cancelled already.
-        TooLate: the use has begun.
+        SignInNeeded, NotFound, NotAllowed: not the actor's to change.
+        NotPossibleNow: it is over, or cancelled already. SlotPast: the use has begun.
     """
     async with transaction():
-        booking = await own_booking(actor.id, ref, lock=True)
+        booking = await booking_to_change(actor, ref)
         if not rules.may_go(State(booking.state), State.CANCELLED):
             raise rules.NotPossibleNow(state=booking.state)
         if booking.starts_at <= now:
-            raise rules.SlotPast(date=booking.use_on.isoformat(), start=f"{booking.starts_at:%H:%M}")
+            raise rules.SlotPast(date=booking.use_on.isoformat(), start=f"{local(booking.starts_at):%H:%M}")
         outcome = await outcome_of(booking, now=now)
         await execute(
             "UPDATE booking SET state = 'cancelled', state_at = $2, held_until = NULL WHERE id = $1",
@@ -62,11 +63,13 @@ async def cancel(actor: Actor, ref: str, *, now: datetime, reason: str = "") -> 
 async def outcome_of(booking: BookingFacts, *, now: datetime) -> Cancelled:
     """Return what cancelling now would give back."""
     paid = await standing(booking.account)
-    received = paid.paid_yen - paid.refunded_yen
+    # What came in beyond the charge is on its way back already, whatever the policy says.
+    received = min(paid.paid_yen - paid.refunded_yen, paid.charged_yen)
     if booking.state in UNPAID or received <= 0:
         return Cancelled(0, 0, ())
-    place = Place(room=booking.room, facility=booking.facility)
-    cancellation = terms(await policies(since=booking.use_on), CancellationTerms, place, booking.use_on)
+    cancellation = terms(
+        await policies(since=booking.use_on), CancellationTerms, booking.place, booking.use_on
+    )
     percent = cancellation.refund_percent
     if now >= booking.starts_at - timedelta(minutes=cancellation.minutes_before_start):
         percent = 0

@@ -4,11 +4,11 @@ from datetime import datetime
 
 from reservation.actors import WORKER
 from reservation.bookings import claims
-from reservation.bookings.lapsing import lapse
+from reservation.bookings.lapsing import take_or_lapse, take_units
 from reservation.bookings.queries import BookingFacts, booking_by_id
 from reservation.bookings.rules import ACTIVE, UNPAID, State
 from reservation.bookings.telling import tell
-from reservation.database import execute, transaction
+from reservation.database import execute, fetch, transaction
 from reservation.journal.actions import record
 from reservation.ledger.actions import charge
 
@@ -42,20 +42,31 @@ async def confirm_paid(booking_id: int, *, now: datetime) -> bool:
 
 
 async def _claimed_again(booking: BookingFacts, *, now: datetime) -> bool:
-    """Take the parts of a lapsed booking again where they are free and its time has not come."""
+    """Take what a lapsed booking had again where all of it is free and its time has not come."""
     if booking.state != State.LAPSED or booking.starts_at <= now:
         return False
+    if not await _took_everything(booking, now=now):
+        await claims.release([booking.use_id])
+        return False
+    await charge(booking.account, booking.revenue_account, booking.total_yen, now=now)
+    return True
+
+
+async def _took_everything(booking: BookingFacts, *, now: datetime) -> bool:
     span = (booking.starts_at, booking.ends_at)
-    taken = await claims.take(booking.use_id, booking.parts, *span, lapses_at=None)
-    if not taken:
-        overdue = await claims.overdue_uses(booking.parts, *span, now=now)
-        if not overdue:
+    if not await take_or_lapse(booking.use_id, booking.parts, *span, lapses_at=None, now=now):
+        return False
+    for code, quantity in booking.equipment:
+        stock = [
+            row["id"]
+            for row in await fetch(
+                "SELECT p.id FROM part p JOIN equipment e ON e.id = p.equipment WHERE e.code = $1 ORDER BY 1",
+                code,
+            )
+        ]
+        if await take_units(booking.use_id, stock, quantity, *span, lapses_at=None, now=now) < quantity:
             return False
-        await lapse(overdue, now=now)
-        taken = await claims.take(booking.use_id, booking.parts, *span, lapses_at=None)
-    if taken:
-        await charge(booking.account, booking.revenue_account, booking.total_yen, now=now)
-    return taken
+    return True
 
 
 async def await_voucher(booking_id: int, *, until: datetime, now: datetime) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from reservation.actors import WORKER, Actor
 from reservation.bookings import claims, rules
-from reservation.bookings.queries import booking_by_id, overdue_holds, own_booking
+from reservation.bookings.queries import booking_by_id, booking_to_change, overdue_holds
 from reservation.bookings.rules import State
 from reservation.bookings.telling import tell
 from reservation.database import execute, fetch, retried, transaction
@@ -13,7 +13,7 @@ from reservation.dates import local
 from reservation.journal.actions import record
 from reservation.ledger.actions import cancel_charge
 from reservation.policies.queries import policies
-from reservation.policies.rules import HoldTerms, Place, terms
+from reservation.policies.rules import HoldTerms, terms
 
 
 async def lapse(uses: Sequence[int], *, now: datetime) -> int:
@@ -35,6 +35,43 @@ async def lapse(uses: Sequence[int], *, now: datetime) -> int:
         return len(rows)
 
 
+async def take_or_lapse(
+    use: int,
+    parts: Sequence[int],
+    starts_at: datetime,
+    ends_at: datetime,
+    *,
+    lapses_at: datetime | None,
+    now: datetime,
+) -> bool:
+    """Take all `parts` for `use`, or none; holds that are overdue and in the way lapse first."""
+    if await claims.take(use, parts, starts_at, ends_at, lapses_at=lapses_at):
+        return True
+    overdue = await claims.overdue_uses(parts, starts_at, ends_at, now=now)
+    if not overdue:
+        return False
+    await lapse(overdue, now=now)
+    return await claims.take(use, parts, starts_at, ends_at, lapses_at=lapses_at)
+
+
+async def take_units(
+    use: int,
+    stock: Sequence[int],
+    quantity: int,
+    starts_at: datetime,
+    ends_at: datetime,
+    *,
+    lapses_at: datetime | None,
+    now: datetime,
+) -> int:
+    """Take up to `quantity` units of a piece of equipment, whichever are free, and return how many."""
+    taken = 0
+    for part in stock:
+        if taken < quantity:
+            taken += await take_or_lapse(use, [part], starts_at, ends_at, lapses_at=lapses_at, now=now)
+    return taken
+
+
 async def lapse_overdue(*, now: datetime, limit: int = 200) -> int:
     """Let every hold lapse that is over; each in a transaction of its own."""
     lapsed = 0
@@ -48,19 +85,18 @@ async def extend_hold(actor: Actor, ref: str, *, now: datetime) -> datetime:
     """Give the holder of a hold more time, once, and return until when it now stands.
 
     Raises:
-        NotFound: no such booking of this actor. NotPossibleNow: it is no hold.
+        SignInNeeded, NotFound, NotAllowed: not the actor's to change. NotPossibleNow: it is no hold.
         HoldEnded: it is over. AlreadyExtended: it was extended before.
     """
     async with transaction():
-        booking = await own_booking(actor.id, ref, lock=True)
+        booking = await booking_to_change(actor, ref)
         if booking.state != State.HELD or booking.held_until is None:
             raise rules.NotPossibleNow(state=booking.state)
         if booking.held_until <= now:
             raise rules.HoldEnded
         if booking.hold_extended:
             raise rules.AlreadyExtended
-        place = Place(room=booking.room, facility=booking.facility)
-        hold = terms(await policies(since=booking.use_on), HoldTerms, place, booking.use_on)
+        hold = terms(await policies(since=booking.use_on), HoldTerms, booking.place, booking.use_on)
         until = booking.held_until + timedelta(minutes=hold.extension_minutes)
         await execute(
             "UPDATE booking SET held_until = $2, hold_extended = true WHERE id = $1", booking.id, until

@@ -10,10 +10,11 @@ from litestar import Response, Router, get, post
 from litestar.response import Redirect
 
 from reservation import dates
+from reservation.availability.pages import card_of
 from reservation.availability.town import Offered as OfferedRoom
 from reservation.availability.town import Town, latest, town
 from reservation.bookings.actions import book, repeatable
-from reservation.bookings.api import alternatives_to
+from reservation.bookings.api import vacancies_near
 from reservation.bookings.cancelling import outcome_of
 from reservation.bookings.lapsing import extend_hold
 from reservation.bookings.offers import quoted
@@ -28,11 +29,14 @@ from reservation.people.queries import groups_of
 from reservation.web.caller import AnyRequest, Caller, caller_of, person_of
 from reservation.web.forms import form_of
 from reservation.web.page import render
-from reservation.web.refusals import field_text, text_of
+from reservation.web.refusals import field_texts, text_of
 
 USE = ("room", "date", "start", "end")
 # What the form keeps when somebody signs in first.
 KEPT = frozenset({"room", "date", "start", "end", "people", "purpose"})
+# The rules that speak about one field of the form.
+FIELD_OF = {"over_capacity": "people", "purpose_not_allowed": "purpose", "equipment_taken": "equipment"}
+FEE_WORD = "使用料"
 
 
 @get("/bookings/new")
@@ -75,8 +79,9 @@ async def _form(request: AnyRequest, fields: dict[str, str], refusal: Refusal | 
     if offered is None:
         raise NotFound(kind="room", code=wish.room)
     groups = await groups_of(caller.actor.id) if caller.actor.is_person else []
-    near = await alternatives_to(wish, caller) if isinstance(refusal, SlotTaken) else []
+    near = await vacancies_near(wish, caller) if isinstance(refusal, SlotTaken) else []
     day = wish.on
+    running = on(offered.facility.running, day)
     try:
         quote = await quoted(wish, resident=caller.resident)
     except Refusal as other:
@@ -89,7 +94,7 @@ async def _form(request: AnyRequest, fields: dict[str, str], refusal: Refusal | 
         offered=offered,
         room=on(offered.room.versions, day) or offered.room.versions[0],
         facility=on(offered.facility.versions, day) or latest(offered.facility, day),
-        running=on(offered.facility.running, day),
+        fee_word=running.fee_word if running else FEE_WORD,
         purposes=_purposes(masters, offered.room.group.purposes),
         equipment=_equipment(masters, offered, day),
         asks_admission=_asks_admission(masters, offered, day),
@@ -101,7 +106,7 @@ async def _form(request: AnyRequest, fields: dict[str, str], refusal: Refusal | 
         fields=fields,
         problems=_problems(refusal, caller),
         refusal=text_of(refusal, caller.language) if refusal else None,
-        near=near,
+        near=[card_of(each) for each in near],
         idempotency_key=fields.get("idempotency_key") or token_urlsafe(16),
     )
 
@@ -173,13 +178,11 @@ def _steps(masters: Town, offered: OfferedRoom, day: date, *, ends: bool) -> lis
 
 def _problems(refusal: Refusal | None, caller: Caller) -> dict[str, str]:
     """Return what is wrong with which field, in words."""
-    if isinstance(refusal, FieldInvalid):
-        facts = {refusal.facts["field"]: refusal.facts["problem"]}
-    elif isinstance(refusal, FieldsInvalid):
-        facts = refusal.facts["problems"]
-    else:
-        facts = {}
-    return {field: field_text(field, problem, caller.language) for field, problem in facts.items()}
+    if refusal is None:
+        return {}
+    if refusal.code in FIELD_OF:
+        return {FIELD_OF[refusal.code]: text_of(refusal, caller.language)}
+    return field_texts(refusal, caller.language)
 
 
 @get("/bookings/{ref:str}")

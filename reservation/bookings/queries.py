@@ -1,15 +1,18 @@
 """Read bookings as facts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 import msgspec
 
-from reservation.database import fetch, fetch_row
-from reservation.errors import NotFound
+from reservation.actors import Actor
+from reservation.database import fetch, fetch_row, fetch_value
+from reservation.errors import NotAllowed, NotFound, SignInNeeded
 from reservation.fees.rules import Line, Quote
+from reservation.people.rules import BOOKING_ROLES
+from reservation.policies.rules import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +27,11 @@ class BookingFacts:
     room: str
     room_name: str
     room_name_en: str
+    room_group: str
     facility: str
     facility_name: str
     facility_name_en: str
+    facility_class: str
     fee_word: str
     use_on: date
     starts_at: datetime
@@ -56,13 +61,20 @@ class BookingFacts:
     group_name: str | None
     submitted_at: datetime
     parts: tuple[int, ...]
+    equipment: tuple[tuple[str, int], ...]
+
+    @property
+    def place(self) -> Place:
+        return Place(self.room, self.room_group, self.facility, self.facility_class)
 
 
 _BOOKING = """
 SELECT b.id, b.ref, a.ref AS application, b."use" AS use_id, b.room AS room_id, r.code AS room,
        coalesce(rv.name, r.code) AS room_name, coalesce(rv.name_en, '') AS room_name_en,
+       rg.code AS room_group,
        f.code AS facility, coalesce(fv.name, f.code) AS facility_name,
-       coalesce(fv.name_en, '') AS facility_name_en, coalesce(fr.fee_word, '使用料') AS fee_word,
+       coalesce(fv.name_en, '') AS facility_name_en, coalesce(fv.facility_class, '') AS facility_class,
+       coalesce(fr.fee_word, '使用料') AS fee_word, b.equipment,
        b.use_on, b.starts_at, b.ends_at, p.code AS purpose, p.name AS purpose_name,
        p.name_en AS purpose_name_en, b.people, a.event_name, b.state, b.state_at, b.held_until,
        b.hold_extended, b.quote, b.total_yen, b.account, b.payee AS payee_id, y.code AS payee,
@@ -112,6 +124,28 @@ async def own_booking(person_id: int, ref: str, *, lock: bool = False) -> Bookin
     if row is None:
         raise NotFound(kind="booking", code=ref)
     return _facts(row)
+
+
+async def booking_to_change(actor: Actor, ref: str, roles: Collection[str] = BOOKING_ROLES) -> BookingFacts:
+    """Return a booking that the actor may change, with its row locked.
+
+    Raises:
+        SignInNeeded: the actor is no person. NotFound: no such booking of theirs.
+        NotAllowed: a group's booking, and their role in the group is none of `roles`.
+    """
+    if not actor.is_person:
+        raise SignInNeeded
+    found = await own_booking(actor.id, ref, lock=True)
+    allowed = await fetch_value(
+        """SELECT a.person = $2 OR EXISTS (SELECT FROM membership m WHERE m."group" = a."group"
+             AND m.person = $2 AND m.role = ANY ($3)) FROM application a WHERE a.ref = $1""",
+        found.application,
+        actor.id,
+        list(roles),
+    )
+    if not allowed:
+        raise NotAllowed(privilege="change_booking_of_group")
+    return found
 
 
 async def booking_by_id(booking_id: int, *, lock: bool = False) -> BookingFacts:
@@ -193,4 +227,7 @@ def _facts(row: Any) -> BookingFacts:
     values = dict(row)
     values["quote"] = _quote(values["quote"])
     values["parts"] = tuple(values["parts"])
+    values["equipment"] = tuple(
+        (each["code"], each["quantity"]) for each in msgspec.json.decode(values["equipment"])
+    )
     return BookingFacts(**values)

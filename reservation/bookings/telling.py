@@ -7,7 +7,7 @@ from reservation.bookings.queries import BookingFacts
 from reservation.dates import day_of, local
 from reservation.notices.actions import enqueue
 from reservation.settings import settings
-from reservation.web.wording import date_text, moment_text, span_text
+from reservation.web.wording import date_text, span_text, until_text
 
 
 async def tell(template: str, booking: BookingFacts, *, now: datetime, **more: Any) -> None:
@@ -45,4 +45,4 @@ def _until(booking: BookingFacts, now: datetime) -> str:
     until = booking.held_until
     if until is None:
         return ""
-    return f"{local(until):%H:%M}" if day_of(until) == day_of(now) else moment_text(until, booking.language)
+    return f"{local(until):%H:%M}" if day_of(until) == day_of(now) else until_text(until, booking.language)

@@ -5,18 +5,20 @@ from datetime import datetime, timedelta
 
 from reservation import dates
 from reservation.actors import Actor
-from reservation.bookings.queries import BookingFacts, own_booking
+from reservation.bookings.queries import BookingFacts, booking_to_change
 from reservation.bookings.rules import HoldEnded, NotPossibleNow, State
 from reservation.checkout import provider
 from reservation.checkout.provider import Method, ProviderRefused, ProviderSession, ProviderUnavailable
 from reservation.database import execute, fetch_row, transaction
 from reservation.errors import Refusal
+from reservation.people.rules import BOOKING_ROLES
 from reservation.references import new_reference
 
 # The provider wants at least 30 minutes; the rest is for a call that has to be made again.
 SESSION_MINUTES = 40
 INTENT_MINUTES = 5
 KONBINI_DAYS = 3
+PAYING_ROLES = BOOKING_ROLES | {"pays"}
 KONBINI_YEN = range(120, 300_000 + 1)
 PAYPAY_YEN = range(50, 1_000_000 + 1)
 
@@ -49,11 +51,12 @@ async def begin_payment(actor: Actor, ref: str, *, base_url: str, now: datetime)
     A second tab gets the same page: one booking has one open attempt.
 
     Raises:
-        NotFound: no such booking of this actor. HoldEnded, NotPossibleNow: there is nothing to pay.
+        SignInNeeded, NotFound, NotAllowed: not the actor's to pay.
+        HoldEnded, NotPossibleNow: there is nothing to pay.
         PaymentUnavailable, PaymentRefused: what the provider says.
     """
     async with transaction():
-        booking = await own_booking(actor.id, ref, lock=True)
+        booking = await booking_to_change(actor, ref, PAYING_ROLES)
         _check_payable(booking, now)
         intent = await _living_intent(booking, now) or await _new_intent(booking, now)
     if intent.url:

@@ -65,7 +65,7 @@ async def _set_rules(now: datetime) -> None:
     """Set rules such as neighbouring wards have; Nerima's own are not published, so these are invented."""
     town = [
         ("acceptance", AcceptanceTerms(months_before=3, day=1, opens_minute=9 * 60)),
-        ("hold", HoldTerms(minutes=30, extension_minutes=20, warn_minutes=5)),
+        ("hold", HoldTerms(minutes=30, extension_minutes=20)),
         ("tokens", TokenTerms(may_book=True, only_verified=False)),
         ("cancellation", CancellationTerms(refund_percent=100, minutes_before_start=0)),
     ]

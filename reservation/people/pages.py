@@ -90,7 +90,7 @@ def _registration(fields: dict[str, str], language: str) -> Registration:
         language=language,
     )
     if fields.get("agree") != "yes":
-        read.problems["agree"] = "missing"
+        read.problems["agree"] = "not_agreed"
     if not registration.password:
         read.problems["password"] = "missing"  # noqa: S105  a word for what is wrong
     # What is missing and what is wrong are said together, in the order of the form.

@@ -8,7 +8,7 @@ from datetime import timedelta
 from ipaddress import IPv6Address, IPv6Network, ip_interface
 from types import MappingProxyType
 
-from reservation.errors import Refusal
+from reservation.errors import FieldsInvalid, Refusal
 from reservation.people.user_numbers import read_user_number
 
 LANGUAGES = ("ja", "ja-Hira", "en", "zh-Hans", "ko", "vi")
@@ -58,13 +58,6 @@ REPEATED = re.compile(r"(.{1,8})\1+", re.DOTALL)
 DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−ー", "-"))
 BIDI_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 UNWANTED = frozenset({"Cc", "Cs", "Zl", "Zp"})
-
-
-class FieldsInvalid(Refusal):
-    """Fields of a form cannot be accepted; `problems` maps each field to a word for what is wrong."""
-
-    code = "fields_invalid"
-    status = 422
 
 
 class SignInFailed(Refusal):

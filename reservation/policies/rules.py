@@ -26,11 +26,10 @@ class AcceptanceTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HoldTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long an unpaid hold (仮予約) lasts, how much one extension adds, and when to warn."""
+    """How long an unpaid hold (仮予約) lasts, and how much its one extension adds."""
 
     minutes: int = 30
     extension_minutes: int = 20
-    warn_minutes: int = 5
 
 
 class TokenTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

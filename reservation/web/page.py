@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,7 +12,7 @@ from litestar import Response
 from litestar.datastructures import Cookie
 from markupsafe import Markup
 
-from reservation.dates import clock_text, local
+from reservation.dates import clock_text, holiday_name, local
 from reservation.money import yen_text
 from reservation.settings import ROOT, settings
 from reservation.web import wording
@@ -43,8 +44,21 @@ def environment() -> Environment:
     made.globals["moment_text"] = pass_context(
         lambda context, at: wording.moment_text(at, context["caller"].language)
     )
-    made.globals["span_text"] = wording.span_text
+    made.globals["until_text"] = pass_context(
+        lambda context, at: wording.until_text(at, context["caller"].language)
+    )
+    made.globals["month_text"] = pass_context(
+        lambda context, day: wording.month_text(day, context["caller"].language)
+    )
+    made.globals["holiday_name"] = pass_context(
+        lambda context, day: holiday_name(day, context["caller"].language)
+    )
+    made.globals["span_text"] = pass_context(
+        lambda context, starts_at, ends_at: _dashed(context, wording.span_text(starts_at, ends_at))
+    )
+    made.globals["between"] = pass_context(lambda context, start, end: _dashed(context, f"{start}〜{end}"))
     made.globals["icon"] = _icon
+    made.globals["asset"] = asset
     made.globals["query"] = _query
     return made
 
@@ -62,10 +76,22 @@ def _named(context: Context, thing: Any) -> str:
     return str(thing.name)
 
 
+def _dashed(context: Context, text: str) -> str:
+    """Return a span with the sign that the page's language puts between two times."""
+    return text if context["caller"].language.startswith("ja") else text.replace("〜", "–")
+
+
 def _icon(name: str) -> Markup:
-    return Markup('<svg class="icon" aria-hidden="true"><use href="/static/icons.svg#{}"/></svg>').format(
-        name
+    return Markup('<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>').format(
+        asset("icons.svg"), name
     )
+
+
+@cache
+def asset(name: str) -> str:
+    """Return the address of a static file, which changes with its content: browsers may keep it for good."""
+    content = (ROOT / "static" / name).read_bytes()
+    return f"/static/{name}?v={sha256(content).hexdigest()[:10]}"
 
 
 def _query(values: Mapping[str, Any], **changed: Any) -> str:

@@ -119,6 +119,15 @@ def text_of(refusal: Refusal, language: str) -> str:
         return wording.say(language, "refusal.refused")
 
 
+def field_texts(refusal: Refusal, language: str) -> dict[str, str]:
+    """Return what is wrong with which field, in words; nothing where the refusal is about no field."""
+    if isinstance(refusal, FieldInvalid):
+        problems = {refusal.facts["field"]: refusal.facts["problem"]}
+    else:
+        problems = refusal.facts["problems"] if isinstance(refusal, FieldsInvalid) else {}
+    return {field: field_text(field, problem, language) for field, problem in problems.items()}
+
+
 def field_text(field: str, problem: str, language: str) -> str:
     """Return what is wrong with a field: its label and the problem in words."""
     label = f"field.{field}"

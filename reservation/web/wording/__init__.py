@@ -1,7 +1,7 @@
 """The words of the interface, in every language that is complete; Japanese first."""
 
 import tomllib
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -78,3 +78,16 @@ def span_text(starts_at: datetime, ends_at: datetime) -> str:
 
 def moment_text(at: datetime, language: str) -> str:
     return f"{date_text(day_of(at), language)} {local(at):%H:%M}"
+
+
+def until_text(at: datetime, language: str) -> str:
+    """Return a deadline; a midnight is the 24:00 of the day that it ends."""
+    ends = local(at)
+    if ends.hour or ends.minute:
+        return moment_text(at, language)
+    return f"{date_text(day_of(at - timedelta(minutes=1)), language)} 24:00"
+
+
+def month_text(day: date, language: str) -> str:
+    """Return `2026年12月` or `December 2026`."""
+    return f"{day:%B} {day.year}" if language == "en" else f"{day.year}年{day.month}月"
