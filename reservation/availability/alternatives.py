@@ -5,55 +5,64 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from reservation import dates
-from reservation.availability.queries import Vacancy, search
+from reservation.availability.busy import Busy, busy
+from reservation.availability.queries import Vacancy, first_vacancies
 from reservation.availability.rules import Question
+from reservation.availability.town import Town, town
+from reservation.facilities.rules import on
 from reservation.spans import Span
 
 MOST = 6
 EACH = 2
-DAYS_AFTER = 14
+DAYS_AROUND = 14
+LEAST_SPLIT_MINUTES = 120
 
 
 async def alternatives(question: Question, *, resident: bool, now: datetime) -> list[Vacancy]:
     """Return up to six vacancies near a question that nothing answers, each with `why` it is near.
 
-    `why`: `other_time`, `other_room`, `other_facility`, `other_day`, `shorter`, `split`.
+    `why`: `other_time`, `other_room`, `other_facility`, `other_day`, `shorter`, `split`. One look at what is
+    taken serves all; it goes no further in days than the nearest fortnight.
     """
+    masters = await town(now=now)
+    first = max(dates.day_of(now), question.first - timedelta(days=3))
+    last = question.last + timedelta(days=DAYS_AROUND)
+    taken = await busy(question.first, question.last, now=now)
     found: list[Vacancy] = []
-    seen: set[tuple[str, int, str, str]] = set()
-    for why, near in _near(question, now=now):
-        answer = await search(near, resident=resident, now=now, limit=EACH + len(seen))
-        fresh = [each for each in answer.items if each.order not in seen and each.state == "free"][:EACH]
-        seen.update(each.order for each in fresh)
-        found += [replace(each, why=why) for each in fresh]
-        if len(found) >= MOST:
+    for why, near in _same_day(question, masters):
+        _add(found, why, first_vacancies(near, masters, taken, resident=resident, now=now, most=MOST * 2))
+        if len(found) >= MOST - EACH:
             break
-    else:
-        found += await _split(question, resident=resident, now=now)
+    around = await busy(first, last, now=now, parts=_parts_of(question, masters))
+    for near in _other_days(question, now=now):
+        _add(
+            found, "other_day", first_vacancies(near, masters, around, resident=resident, now=now, most=MOST)
+        )
+    if not found:
+        found += _split(question, masters, taken, resident=resident, now=now)
     return found[:MOST]
 
 
-def _near(question: Question, *, now: datetime) -> Iterator[tuple[str, Question]]:
-    """Yield questions that ask for a little less, the smallest change first."""
-    today = dates.day_of(now)
+def _add(found: list[Vacancy], why: str, more: list[Vacancy]) -> None:
+    """Add the first few that are free and not there yet."""
+    known = {each.order for each in found}
+    fresh = [each for each in more if each.state == "free" and each.order not in known]
+    found += [replace(each, why=why) for each in fresh[:EACH]]
+
+
+def _same_day(question: Question, masters: Town) -> Iterator[tuple[str, Question]]:
+    """Yield questions about the same days that ask for a little less, the smallest change first."""
     if question.window is not None:
         minutes = question.minutes or question.window.minutes
         yield "other_time", replace(question, window=None, minutes=minutes)
-    if question.room is not None:
-        yield "other_room", question.without("room")
-    if question.facility is not None or question.area is not None:
+    offered = masters.by_code.get(question.room or "")
+    if offered is not None:
+        yield "other_room", replace(question.without("room"), facility=offered.facility.code)
+        version = on(offered.facility.versions, question.first)
+        if version is not None:
+            yield "other_facility", replace(question.without("room", "facility"), area=version.area.code)
+    if question.room or question.facility or question.area:
         yield "other_facility", question.without("room", "facility", "area")
-    later = question.last + timedelta(days=1)
-    yield (
-        "other_day",
-        replace(question, first=later, last=later + timedelta(days=DAYS_AFTER), weekdays=frozenset()),
-    )
-    earlier = max(today, question.first - timedelta(days=3))
-    if earlier < question.first:
-        yield (
-            "other_day",
-            replace(question, first=earlier, last=question.first - timedelta(days=1), weekdays=frozenset()),
-        )
     shorter = _half(question)
     if shorter is not None:
         yield "shorter", replace(question, minutes=shorter)
@@ -64,20 +73,37 @@ def _near(question: Question, *, now: datetime) -> Iterator[tuple[str, Question]
         )
 
 
+def _other_days(question: Question, *, now: datetime) -> Iterator[Question]:
+    """Yield the same question for the days after and the days before."""
+    later = question.last + timedelta(days=1)
+    yield replace(question, first=later, last=later + timedelta(days=DAYS_AROUND - 1), weekdays=frozenset())
+    earlier = max(dates.day_of(now), question.first - timedelta(days=3))
+    if earlier < question.first:
+        yield replace(question, first=earlier, last=question.first - timedelta(days=1), weekdays=frozenset())
+
+
+def _parts_of(question: Question, masters: Town) -> set[int] | None:
+    """Return the parts of the room that the question is about; None: of all rooms."""
+    offered = masters.by_code.get(question.room or "")
+    if offered is None:
+        return None
+    return {part for version in offered.room.versions for part in version.parts}
+
+
 def _half(question: Question) -> int | None:
     minutes = question.minutes or (question.window.minutes if question.window else 0)
-    half = minutes // 2 // 30 * 30
-    return half or None
+    return minutes // 2 // 30 * 30 or None
 
 
-async def _split(question: Question, *, resident: bool, now: datetime) -> list[Vacancy]:
+def _split(question: Question, masters: Town, taken: Busy, *, resident: bool, now: datetime) -> list[Vacancy]:
     """Return two uses one after the other that together cover the window, in whatever rooms."""
     window = question.window
-    if window is None or window.minutes < 120 or question.minutes is not None:  # noqa: PLR2004  two hours
+    if window is None or window.minutes < LEAST_SPLIT_MINUTES or question.minutes is not None:
         return []
     middle = window.start + window.minutes // 2 // 30 * 30
-    pair = []
+    pair: list[Vacancy] = []
     for half in (Span(window.start, middle), Span(middle, window.end)):
-        answer = await search(replace(question, window=half, room=None), resident=resident, now=now, limit=1)
-        pair += [replace(each, why="split") for each in answer.items if each.state == "free"]
+        asked = replace(question, window=half, room=None)
+        answer = first_vacancies(asked, masters, taken, resident=resident, now=now, most=MOST)
+        pair += [replace(each, why="split") for each in answer if each.state == "free"][:1]
     return pair if len(pair) == 2 else []  # noqa: PLR2004  both halves

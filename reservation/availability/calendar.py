@@ -65,25 +65,32 @@ async def calendar(room: str, first: date, last: date, *, resident: bool, now: d
     Raises:
         NotFound: there is no room of that code.
     """
-    # Nobody waits for the masters with a connection in hand: whoever loads them needs one.
-    masters, version, rows = await town(now=now), None, []
-    while masters.version != version:
-        masters = await town(now=now, version=version)
-        offered = masters.by_code.get(room)
-        if offered is None:
-            raise NotFound(kind="room", code=room)
-        parts = sorted({part for each in offered.room.versions for part in each.parts})
-        async with transaction(snapshot=True):
-            version = await masters_version()
-            rows = await fetch(
-                _TAKEN, parts, dates.moment(first, 0), dates.moment(last, dates.MINUTES_A_DAY), now
-            )
-    taken = [_Taken(row["starts_at"], row["ends_at"], row["kind"] == "block") for row in rows]
+    masters, offered, taken = await _asked(room, first, last, now=now)
     days = tuple(
         _day(masters, offered, day, taken, resident=resident, now=now)
         for day in dates.days_between(first, last)
     )
     return Calendar(offered, masters, days)
+
+
+async def _asked(room: str, first: date, last: date, *, now: datetime) -> tuple[Town, Offered, list[_Taken]]:
+    """Return the masters, the room, and what is taken of it, all of one version."""
+    # Nobody waits for the masters with a connection in hand: whoever loads them needs one.
+    masters = await town(now=now)
+    while True:
+        offered = masters.by_code.get(room)
+        if offered is None:
+            raise NotFound(kind="room", code=room)
+        parts = sorted({part for version in offered.room.versions for part in version.parts})
+        async with transaction(snapshot=True):
+            current = await masters_version()
+            rows = await fetch(
+                _TAKEN, parts, dates.moment(first, 0), dates.moment(last, dates.MINUTES_A_DAY), now
+            )
+        if current == masters.version:
+            taken = [_Taken(row["starts_at"], row["ends_at"], row["kind"] == "block") for row in rows]
+            return masters, offered, taken
+        masters = await town(now=now, version=current)
 
 
 def _day(

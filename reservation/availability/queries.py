@@ -69,6 +69,39 @@ async def search(
     return _page(question, masters, asked, taken, resident=resident, now=now, limit=limit, after=after)
 
 
+def first_vacancies(
+    question: Question, masters: Town, taken: Busy, *, resident: bool, now: datetime, most: int
+) -> list[Vacancy]:
+    """Return the first answers to a question over days that `taken` covers, without counting the rest."""
+    asked = [place for place, offered in enumerate(masters.rooms) if _answers(question, offered)]
+    found: list[Vacancy] = []
+    for day in dates.days_between(question.first, question.last):
+        if question.asks_about(day):
+            found += _vacancies(question, masters, asked, day, taken, resident=resident, now=now)
+        if len(found) >= most:
+            break
+    return found[:most]
+
+
+def _vacancies(
+    question: Question,
+    masters: Town,
+    places: list[int],
+    day: date,
+    taken: Busy,
+    *,
+    resident: bool,
+    now: datetime,
+) -> Iterator[Vacancy]:
+    """Yield the vacancies of one day by start, facility and room."""
+    found = list(_of_day(question, masters, places, day, taken, now=now))
+    found.sort(key=lambda each: (each[2].span.start, each[0]))
+    for place, plan, offer in found:
+        vacancy = _vacancy(masters, masters.rooms[place], plan, day, offer, resident=resident, now=now)
+        if vacancy is not None:
+            yield vacancy
+
+
 def _page(
     question: Question,
     masters: Town,
@@ -82,7 +115,6 @@ def _page(
 ) -> Found:
     items: list[Vacancy] = []
     counted: set[int] = set()
-    more = False
     for day in dates.days_between(question.first, question.last):
         if not question.asks_about(day):
             continue
@@ -99,10 +131,10 @@ def _page(
                 continue
             items.append(vacancy)
             if len(items) > limit:
-                more = True
                 break
     cut = items[:limit]
-    return Found(cut, _write_cursor(cut[-1]) if more else None, len(counted), masters)
+    following = _write_cursor(cut[-1]) if len(items) > limit else None
+    return Found(cut, following, len(counted), masters)
 
 
 def _of_day(

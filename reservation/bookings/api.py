@@ -9,6 +9,7 @@ from litestar.params import Parameter
 from reservation import dates
 from reservation.availability.alternatives import alternatives
 from reservation.availability.api import VacancyItem, vacancy_item
+from reservation.availability.queries import Vacancy
 from reservation.availability.rules import Question
 from reservation.bookings.actions import Booked, book, repeatable
 from reservation.bookings.cancelling import Cancelled
