@@ -50,6 +50,12 @@ def repeatable(key: str, wish: Wish) -> Repeatable:
     return Repeatable(key, sha256(repr(wish).encode()).hexdigest())
 
 
+def form_repeatable(key: str, wish: Wish) -> Repeatable:
+    """Return a form that may be sent twice; the same form with other contents is another request."""
+    request = repeatable(key, wish)
+    return Repeatable(f"form {key} {request.body_hash[:16]}", request.body_hash)
+
+
 @retried
 async def book(
     actor: Actor, wish: Wish, *, via: str, now: datetime, request: Repeatable | None = None

@@ -13,7 +13,7 @@ from reservation import dates
 from reservation.availability.pages import card_of
 from reservation.availability.town import Offered as OfferedRoom
 from reservation.availability.town import Town, latest, town
-from reservation.bookings.actions import book, repeatable
+from reservation.bookings.actions import book, form_repeatable
 from reservation.bookings.api import vacancies_near
 from reservation.bookings.cancelling import outcome_of
 from reservation.bookings.lapsing import extend_hold
@@ -58,7 +58,7 @@ async def post_bookings(request: AnyRequest) -> Response[Any]:
             wish,
             via="web",
             now=caller.now,
-            request=repeatable(f"form {key}", wish) if key else None,
+            request=form_repeatable(key, wish) if key else None,
         )
     except Refusal as refusal:
         if refusal.status >= 500 or isinstance(refusal, NotFound):  # noqa: PLR2004

@@ -172,6 +172,33 @@ async def own_bookings(
     return [_facts(row) for row in rows]
 
 
+_LIVING = "b.state IN ('held', 'awaiting_approval', 'awaiting_payment', 'confirmed') AND b.ends_at > $2"
+_OWN = 'a.person = $1 OR a."group" IN (SELECT m."group" FROM membership m WHERE m.person = $1)'
+
+
+async def coming_bookings(person_id: int, *, now: datetime, limit: int) -> list[BookingFacts]:
+    """Return the bookings of a person and the person's groups that are still to come, the next one first."""
+    rows = await fetch(
+        f"{_BOOKING} WHERE ({_OWN}) AND {_LIVING} ORDER BY b.starts_at, b.id LIMIT $3", person_id, now, limit
+    )
+    return [_facts(row) for row in rows]
+
+
+async def earlier_bookings(
+    person_id: int, *, now: datetime, limit: int, before: int | None
+) -> list[BookingFacts]:
+    """Return the bookings that are over, cancelled or lapsed, newest first, `before` a key if given."""
+    rows = await fetch(
+        f"{_BOOKING} WHERE ({_OWN}) AND NOT ({_LIVING}) AND ($4::bigint IS NULL OR b.id < $4)"
+        " ORDER BY b.id DESC LIMIT $3",
+        person_id,
+        now,
+        limit,
+        before,
+    )
+    return [_facts(row) for row in rows]
+
+
 async def overdue_holds(*, now: datetime, limit: int) -> list[int]:
     """Return the uses of holds that are over."""
     rows = await fetch(

@@ -11,8 +11,10 @@ from reservation.database import execute, fetch, fetch_row
 _UNSETTLED = """
 SELECT a.session, p.code AS payee, b.state IN ('held', 'awaiting_payment') AS wanted
 FROM attempt a JOIN payee p ON p.id = a.payee JOIN booking b ON b.id = a.booking
-WHERE a.session IS NOT NULL AND a.state IN ('open', 'pending')
-  AND (a.expires_at <= $1 OR b.state NOT IN ('held', 'awaiting_payment'))
+WHERE a.session IS NOT NULL
+  AND ((a.state = 'open' AND (a.expires_at <= $1 OR b.state NOT IN ('held', 'awaiting_payment')))
+    -- A voucher's end reaches us as an event; for some days we ask ourselves too.
+    OR (a.state = 'pending' AND a.expires_at BETWEEN $1::timestamptz - interval '3 days' AND $1))
 ORDER BY a.id LIMIT 100"""
 
 

@@ -7,7 +7,7 @@ from litestar import Response, Router, get, post
 from litestar.datastructures import Cookie
 from litestar.response import Redirect
 
-from reservation.bookings.queries import own_bookings, sums
+from reservation.bookings.queries import coming_bookings, earlier_bookings, sums
 from reservation.errors import FieldInvalid, FieldsInvalid, Refusal
 from reservation.notices.queries import for_mailbox
 from reservation.people import rules
@@ -25,6 +25,7 @@ from reservation.web.page import render
 from reservation.web.refusals import field_text, text_of
 
 BOOKINGS_SHOWN = 20
+MOST_COMING = 200
 FORM = ("name", "name_kana", "residence", "mail", "phone", "password", "agree")
 
 
@@ -185,7 +186,8 @@ async def get_me(request: AnyRequest) -> Response[str]:
     """Show one's own bookings, notices and registration."""
     caller = person_of(request)
     before = Reader(request.query_params).number("before", highest=2**62)
-    found = await own_bookings(caller.actor.id, limit=BOOKINGS_SHOWN + 1, before=before)
+    coming = [] if before else await coming_bookings(caller.actor.id, now=caller.now, limit=MOST_COMING)
+    found = await earlier_bookings(caller.actor.id, now=caller.now, limit=BOOKINGS_SHOWN + 1, before=before)
     page = found[:BOOKINGS_SHOWN]
     return render(
         request,
@@ -193,8 +195,9 @@ async def get_me(request: AnyRequest) -> Response[str]:
         person=await person(caller.actor.id),
         user_number=grouped(caller.user_number),
         groups=await groups_of(caller.actor.id),
-        bookings=page,
-        sums=await sums([each.account for each in page]),
+        upcoming=coming,
+        earlier=page,
+        sums=await sums([each.account for each in (*coming, *page)]),
         older=page[-1].id if len(found) > BOOKINGS_SHOWN else None,
         notices=await for_mailbox(caller.user_number, 5),
     )

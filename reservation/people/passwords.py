@@ -1,6 +1,7 @@
 """Passwords as argon2id hashes, made and compared beside the event loop, two at a time."""
 
 import asyncio
+import os
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +22,6 @@ LANES = 1
 HASHER = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES, hash_len=32, salt_len=16)
 # The hash of nothing: comparing with it takes as long as with a real one, and never succeeds.
 NOBODYS = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${'A' * 22}${'A' * 43}"
-# Each thread takes the memory of one hash; a rush of sign-ins waits here instead of filling the machine.
-POOL = ThreadPoolExecutor(max_workers=2, thread_name_prefix="password")
 
 
 async def hashed(password: str) -> str:
@@ -61,4 +60,14 @@ def _as_bytes(password: str) -> bytes:
 
 
 async def _beside_the_loop(work: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(POOL, work)
+    return await asyncio.get_running_loop().run_in_executor(_pool(), work)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Return this process's threads: each takes the memory of one hash, so a rush of sign-ins waits here."""
+    return ThreadPoolExecutor(max_workers=2, thread_name_prefix="password")
+
+
+# Threads do not live on in a forked process: the demo hashes its passwords, then forks the web process.
+os.register_at_fork(after_in_child=_pool.cache_clear)

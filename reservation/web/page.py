@@ -47,6 +47,9 @@ def environment() -> Environment:
     made.globals["until_text"] = pass_context(
         lambda context, at: wording.until_text(at, context["caller"].language)
     )
+    made.globals["day_text"] = pass_context(
+        lambda context, day: wording.day_text(day, context["caller"].language)
+    )
     made.globals["month_text"] = pass_context(
         lambda context, day: wording.month_text(day, context["caller"].language)
     )

@@ -238,7 +238,7 @@ async def test_nonresidents_and_holidays_pay_what_the_tariff_says(town: factorie
 
 async def test_an_admission_fee_lifts_the_price_into_its_band(resident: Actor) -> None:
     for day, (admission, yen) in enumerate([(0, 9000), (1, 13500), (1000, 13500), (1001, 18000)], start=1):
-        on = date(2027, 1, 5) + timedelta(days=7 * day)
+        on = date(2027, 1, 6) + timedelta(days=7 * day)
         wanted = wish("t-hall", on, EVENING, admission_yen=admission)
         assert (await booked(resident, wanted)).total_yen == yen
 

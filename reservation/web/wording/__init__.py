@@ -88,6 +88,11 @@ def until_text(at: datetime, language: str) -> str:
     return f"{date_text(day_of(at - timedelta(minutes=1)), language)} 24:00"
 
 
+def day_text(day: date, language: str) -> str:
+    """Return `12月5日` or `5 Dec`, where the year and the weekday stand beside it."""
+    return f"{day.day} {day:%b}" if language == "en" else f"{day.month}月{day.day}日"
+
+
 def month_text(day: date, language: str) -> str:
     """Return `2026年12月` or `December 2026`."""
     return f"{day:%B} {day.year}" if language == "en" else f"{day.year}年{day.month}月"
