@@ -5,11 +5,10 @@ from datetime import date
 
 import msgspec
 
-from reservation.database import Row, fetch, fetch_value
+from reservation.database import Row, fetch, fetch_row, fetch_value
 from reservation.facilities.rules import FacilityFacts, RoomFacts
 
-_FACILITIES = """
-SELECT jsonb_build_object(
+_FACILITY = """jsonb_build_object(
   'id', f.id, 'code', f.code,
   'versions', (SELECT jsonb_agg(jsonb_build_object(
       'valid_from', v.valid_from, 'valid_to', v.valid_to, 'name', v.name, 'name_kana', v.name_kana,
@@ -38,15 +37,15 @@ SELECT jsonb_build_object(
       ORDER BY c.from_on, c.id), '[]')
     FROM closed_rule c WHERE c.facility = f.id AND (c.to_on IS NULL OR c.to_on >= $2)
       AND (c.valid_to IS NULL OR c.valid_to > $2))
-)::text
-FROM facility f
+)::text"""
+_FACILITIES = f"""
+SELECT {_FACILITY} FROM facility f
 WHERE ($1::bigint[] IS NULL OR f.id = ANY ($1))
   AND EXISTS (SELECT FROM facility_version v
               WHERE v.facility = f.id AND (v.valid_to IS NULL OR v.valid_to > $2))
 ORDER BY f.code"""
 
-_ROOMS = """
-SELECT jsonb_build_object(
+_ROOM = """jsonb_build_object(
   'id', r.id, 'code', r.code, 'facility_id', g.facility,
   'versions', (SELECT jsonb_agg(jsonb_build_object(
       'valid_from', v.valid_from, 'valid_to', v.valid_to, 'name', v.name, 'name_kana', v.name_kana,
@@ -73,12 +72,22 @@ SELECT jsonb_build_object(
       FROM room_group_purpose gp JOIN purpose p ON p.id = gp.purpose WHERE gp.room_group = g.id),
     'features', (SELECT coalesce(jsonb_agg(e.code ORDER BY e.code), '[]')
       FROM room_group_feature gf JOIN feature e ON e.id = gf.feature WHERE gf.room_group = g.id))
-)::text
-FROM room r JOIN room_group g ON g.id = r.room_group
+)::text"""
+_ROOMS = f"""
+SELECT {_ROOM} FROM room r JOIN room_group g ON g.id = r.room_group
 WHERE ($1::bigint[] IS NULL OR r.id = ANY ($1))
   AND EXISTS (SELECT FROM room_version v JOIN room_part rp ON rp.room_version = v.id
               WHERE v.room = r.id AND (v.valid_to IS NULL OR v.valid_to > $2))
 ORDER BY r.code"""
+
+_ROOM_OF_CODE = f"""
+SELECT {_FACILITY}, {_ROOM} FROM room r JOIN room_group g ON g.id = r.room_group
+JOIN facility f ON f.id = g.facility
+WHERE r.code = $1
+  AND EXISTS (SELECT FROM facility_version v
+              WHERE v.facility = f.id AND (v.valid_to IS NULL OR v.valid_to > $2))
+  AND EXISTS (SELECT FROM room_version v JOIN room_part rp ON rp.room_version = v.id
+              WHERE v.room = r.id AND (v.valid_to IS NULL OR v.valid_to > $2))"""
 
 _facility_decoder = msgspec.json.Decoder(FacilityFacts)
 _room_decoder = msgspec.json.Decoder(RoomFacts)
@@ -103,12 +112,8 @@ async def rooms(ids: Sequence[int] | None, *, since: date) -> list[RoomFacts]:
 
 async def room_by_code(code: str, *, since: date) -> tuple[FacilityFacts, RoomFacts] | None:
     """Return a room with its facility; None where no room of that code is left on `since`."""
-    room_id = await fetch_value("SELECT id FROM room WHERE code = $1", code)
-    found = await rooms([room_id], since=since) if room_id else []
-    if not found:
-        return None
-    facility = await facilities([found[0].facility_id], since=since)
-    return (facility[0], found[0]) if facility else None
+    row = await fetch_row(_ROOM_OF_CODE, code, since)
+    return (_facility_decoder.decode(row[0]), _room_decoder.decode(row[1])) if row else None
 
 
 async def purposes() -> list[Row]:
