@@ -1,5 +1,6 @@
 """When nothing fits: what would be possible instead, the nearest first."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from reservation.availability.busy import Busy, busy
 from reservation.availability.queries import Vacancy, first_vacancies
 from reservation.availability.rules import Question
 from reservation.availability.town import Town, town
+from reservation.database import in_transaction
 from reservation.facilities.rules import on
 from reservation.spans import Span
 
@@ -18,12 +20,28 @@ DAYS_AROUND = 14
 LEAST_SPLIT_MINUTES = 120
 
 
+# Questions that are being answered at this moment: when thirty people lose the same slot at once, they
+# share one answer. Nothing is kept after it was given.
+_asked: dict[tuple[Question, bool], asyncio.Task[list[Vacancy]]] = {}
+
+
 async def alternatives(question: Question, *, resident: bool, now: datetime) -> list[Vacancy]:
     """Return up to six vacancies near a question that nothing answers, each with `why` it is near.
 
-    `why`: `other_time`, `other_room`, `other_facility`, `other_day`, `shorter`, `split`. One look at what is
-    taken serves all; it goes no further in days than the nearest fortnight.
+    `why`: `other_time`, `other_room`, `other_facility`, `other_day`, `shorter`, `split`.
     """
+    if in_transaction():
+        return await _looked_up(question, resident=resident, now=now)
+    key = (question, resident)
+    task = _asked.get(key)
+    if task is None:
+        task = _asked[key] = asyncio.create_task(_looked_up(question, resident=resident, now=now))
+        task.add_done_callback(lambda _: _asked.pop(key, None))
+    return list(await asyncio.shield(task))
+
+
+async def _looked_up(question: Question, *, resident: bool, now: datetime) -> list[Vacancy]:
+    """Return the alternatives; one look at what is taken serves all, over the nearest fortnight."""
     masters = await town(now=now)
     first = max(dates.day_of(now), question.first - timedelta(days=3))
     last = question.last + timedelta(days=DAYS_AROUND)

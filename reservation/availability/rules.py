@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import chain
 
 from reservation import dates
-from reservation.facilities.frames import Piece
+from reservation.facilities.frames import Piece, keeps_pauses
 from reservation.facilities.rules import DayPlan, Frame, Timetable
 from reservation.spans import Span, subtract
 
@@ -76,21 +77,17 @@ def _framed(timetable: Timetable, blocked: Sequence[Span], question: Question) -
         run = _shortest_run(timetable, first, question)
         if run is None:
             continue
-        span = Span(frame.starts, run[-1].ends)
+        span = Span(frame.starts, run[-1].span.end)
         if len(run) > 1 and _hit(span.start, span.end, blocked):
             continue
-        yield Offer(
-            span,
-            tuple(Piece(each, Span(each.starts, each.ends)) for each in run),
-            _free_until(span, blocked, frames),
-        )
+        yield Offer(span, run, _free_until(span, blocked, frames))
 
 
 def _hit(start: int, end: int, blocked: Sequence[Span]) -> bool:
     return any(span.start < end and start < span.end for span in blocked)
 
 
-def _shortest_run(timetable: Timetable, first: int, question: Question) -> tuple[Frame, ...] | None:
+def _shortest_run(timetable: Timetable, first: int, question: Question) -> tuple[Piece, ...] | None:
     """Return the frames from `first` on that just fulfil the question; None where they cannot."""
     frames = timetable.frames
     run: list[Frame] = []
@@ -102,8 +99,11 @@ def _shortest_run(timetable: Timetable, first: int, question: Question) -> tuple
         run.append(frame)
         if not _reaches_window(run[0], question):
             return None
-        if _fulfils(Span(run[0].starts, frame.ends), question):
-            return tuple(run)
+        if not _fulfils(Span(run[0].starts, frame.ends), question):
+            continue
+        found = tuple(Piece(each, Span(each.starts, each.ends)) for each in run)
+        if keeps_pauses(timetable, found):
+            return found
     return None
 
 
@@ -140,42 +140,34 @@ def _free_spans(timetable: Timetable, blocked: Sequence[Span]) -> Iterator[Span]
     spans: list[Span] = []
     for frame in timetable.frames:
         whole = Span(frame.starts, frame.ends)
-        if spans and timetable.pause_minutes_each_side is not None:
-            before = spans[-1]
-            pause = Span(before.end, whole.start)
-            if pause.start <= pause.end and not any(pause.overlaps(taken) for taken in blocked):
-                spans[-1] = Span(before.start, whole.end)
-                continue
-        spans.append(whole)
+        pause = Span(spans[-1].end, whole.start) if spans else whole
+        may_span = pause.minutes == 0 or timetable.pause_minutes_each_side is not None
+        if spans and may_span and not any(pause.overlaps(taken) for taken in blocked):
+            spans[-1] = Span(spans[-1].start, whole.end)
+        else:
+            spans.append(whole)
     for span in spans:
         yield from subtract(span, blocked)
 
 
 def _first_fit(timetable: Timetable, free: Span, question: Question) -> Offer | None:
+    """Return the shortest use at the first start within the window, else at the last start before it."""
     window = question.window
     room = free if window is None else Span(max(free.start, window.start), min(free.end, window.end))
-    whole = window.minutes if window is not None else _step(timetable, free)
-    needed = question.minutes or whole
+    needed = question.minutes or (window.minutes if window is not None else 0)
     if room.minutes < needed:
         return None
-    for start in _starts(timetable, room):
+    starts = _starts(timetable, room)
+    if room.start > free.start:
+        starts = chain(starts, reversed(list(_starts(timetable, Span(free.start, room.start)))))
+    for start in starts:
         for end in _ends(timetable, Span(start, free.end)):
-            inside = end if window is None else min(end, window.end)
-            if inside - start < needed:
+            if min(end, room.end) - max(start, room.start) < needed:
                 continue
             run = _pieces(timetable, Span(start, end))
             if run is not None:
                 return Offer(Span(start, end), run, free.end)
-        if window is not None and question.minutes is None:
-            return None
     return None
-
-
-def _step(timetable: Timetable, free: Span) -> int:
-    for frame in timetable.frames:
-        if frame.ends > free.start:
-            return frame.step or frame.ends - frame.starts
-    return 0
 
 
 def _starts(timetable: Timetable, room: Span) -> Iterator[int]:
@@ -201,8 +193,4 @@ def _pieces(timetable: Timetable, span: Span) -> tuple[Piece, ...] | None:
         for frame in timetable.frames
         if frame.starts < span.end and span.start < frame.ends
     ]
-    needed = timetable.pause_minutes_each_side or 0
-    spans_a_pause = len(found) > 1 and found[0].span.end < found[1].span.start
-    if spans_a_pause and min(found[0].span.minutes, found[-1].span.minutes) < needed:
-        return None
-    return tuple(found)
+    return tuple(found) if keeps_pauses(timetable, found) else None

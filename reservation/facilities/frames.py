@@ -1,6 +1,6 @@
 """Which spans of a day a timetable allows, and which frames they use."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -71,7 +71,21 @@ def _taken(frame: Frame, span: Span) -> Span | None:
     return Span(span.start, end)
 
 
-def _check_pauses(timetable: Timetable, run: tuple[Piece, ...]) -> None:
+def keeps_pauses(timetable: Timetable, run: Sequence[Piece]) -> bool:
+    """Tell whether a run is long enough on both sides of each pause that it spans."""
+    return next(_short_pauses(timetable, run), None) is None
+
+
+def _check_pauses(timetable: Timetable, run: Sequence[Piece]) -> None:
+    for pause in _short_pauses(timetable, run):
+        raise PauseNeedsBothSides(
+            pause=f"{clock_text(pause.start)}–{clock_text(pause.end)}",
+            minutes=timetable.pause_minutes_each_side or 0,
+        )
+
+
+def _short_pauses(timetable: Timetable, run: Sequence[Piece]) -> Iterator[Span]:
+    """Yield the pauses that a run spans without being long enough on both sides."""
     needed = timetable.pause_minutes_each_side
     for place, (before, after) in enumerate(pairwise(run), start=1):
         if before.span.end == after.span.start:
@@ -79,9 +93,7 @@ def _check_pauses(timetable: Timetable, run: tuple[Piece, ...]) -> None:
         earlier = sum(piece.span.minutes for piece in run[:place])
         later = sum(piece.span.minutes for piece in run[place:])
         if needed is None or min(earlier, later) < needed:
-            raise PauseNeedsBothSides(
-                pause=f"{clock_text(before.span.end)}–{clock_text(after.span.start)}", minutes=needed or 0
-            )
+            yield Span(before.span.end, after.span.start)
 
 
 def frame_texts(timetable: Timetable) -> list[str]:
