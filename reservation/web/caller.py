@@ -53,9 +53,11 @@ def person_of(request: AnyRequest) -> Caller:
     """Return the caller, who must be a signed-in resident.
 
     Raises:
-        SignInNeeded: nobody is signed in, or a member of staff is.
+        SignInNeeded: nobody is signed in, or a member of staff is. NotAllowed: a token of staff.
     """
     caller = caller_of(request)
+    if caller.actor.is_staff and caller.actor.by_token:
+        raise NotAllowed(privilege="book")
     if not caller.actor.is_person:
         raise SignInNeeded
     return caller

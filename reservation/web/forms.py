@@ -28,7 +28,7 @@ async def form_of(request: AnyRequest) -> dict[str, str]:
         if not isinstance(value, str):
             raise FieldInvalid(field=key, problem="unreadable")
         found[key] = value.strip()
-    if any("\x00" in value for value in found.values()):
+    if any("\x00" in text for text in (*found, *found.values())):
         raise FieldInvalid(field="body", problem="unreadable")
     return found
 

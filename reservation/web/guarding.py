@@ -7,7 +7,9 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from reservation.errors import Refusal
 from reservation.settings import settings
+from reservation.web.refusals import NoSuchPage
 
+LONGEST_PATH = 1000
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 # Callers that bring no cookie and prove themselves by a token or a signature.
 WITHOUT_COOKIE = ("/api/", "/webhooks/", "/demo/provider/")
@@ -31,8 +33,15 @@ class Guard(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         if scope["type"] == ScopeType.HTTP:
+            _refuse_unaddressable(scope)
             _refuse_foreign(scope)
         await next_app(scope, receive, _with_headers(send))
+
+
+def _refuse_unaddressable(scope: Scope) -> None:
+    """Refuse a path that no page can have; neither the database nor the file system would take it."""
+    if "\x00" in scope["path"] or len(scope["path"]) > LONGEST_PATH:
+        raise NoSuchPage
 
 
 def _refuse_foreign(scope: Scope) -> None:

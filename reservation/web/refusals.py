@@ -18,6 +18,8 @@ from reservation.web.page import render, wants_fragment
 
 log = logging.getLogger("reservation")
 PROBLEM = "application/problem+json"
+# What the framework lets through when a body is no text, or nested without end.
+UNDECODABLE = (UnicodeDecodeError, RecursionError)
 
 
 class Unavailable(Refusal):
@@ -95,6 +97,8 @@ def answer_unavailable(request: AnyRequest, error: Exception) -> Response[Any]:
 
 def answer_anything(request: AnyRequest, error: Exception) -> Response[Any]:
     """Answer a mistake of ours without showing its insides; the log keeps them under a reference."""
+    if isinstance(error, UNDECODABLE) and request.method == "POST":
+        return answer_refusal(request, Unreadable())
     reference = new_reference(8)
     log.error("%s %s broke (%s)", request.method, request.url.path, reference, exc_info=error)
     return answer_refusal(request, Broken(reference=reference))
