@@ -31,7 +31,7 @@ PAY = {
 
 @dataclass
 class Visitor:
-    """A context with one page; `complaints` are errors of scripts, of the policy for content, and of files."""
+    """A context with one page; `complaints` are errors of scripts, of the content policy, of files."""
 
     context: BrowserContext
     page: Page
@@ -110,7 +110,7 @@ def register(visitor: Visitor, name: str = "石神井 次郎") -> str:
 
 
 def evenings(**more: str) -> str:
-    """Return a search for evenings that are still to be had: days ahead, so that a shop's voucher is offered."""
+    """Return a search for evenings so many days ahead that a shop's voucher is offered."""
     today = dates.day_of(clock.now())
     asked = {
         "from": (today + timedelta(days=10)).isoformat(),
@@ -178,8 +178,6 @@ def assert_accessible(visitor: Visitor) -> None:
     """Assert that axe finds nothing, and that nothing stands beyond the right edge."""
     page = visitor.page
     found = AXE.run(page).response["violations"]
-    named = [
-        f"{each['id']}: {node['target']} {node['html'][:160]}" for each in found for node in each["nodes"]
-    ]
-    assert named == [], visitor.path()
+    named = [f"{each['id']} {node['html'][:160]}" for each in found for node in each["nodes"]]
+    assert named == [], f"{visitor.path()}: {named}"
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), visitor.path()
