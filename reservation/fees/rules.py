@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from unicodedata import normalize
 
 from reservation.dates import clock_text
 from reservation.errors import Refusal
@@ -139,8 +140,16 @@ def _frame_line(tariff: Tariff, key: tuple[int, str, str, str], piece: Piece, ad
         unit = "1時間" if price.per_minutes == 60 else f"{price.per_minutes}分"  # noqa: PLR2004
         each = f"（{unit}{yen_text(price.yen)}円×{times}）"
         each_en = f" ({yen_text(price.yen)} yen per {price.per_minutes} min × {times})"
-    name_en = piece.frame.name_en or piece.frame.name
-    return Line("room", f"{piece.frame.name} {span}{each}", f"{name_en} {span}{each_en}", yen)
+    name, name_en = _frame_names(piece)
+    return Line("room", f"{name} {span}{each}", f"{name_en} {span}{each_en}", yen)
+
+
+def _frame_names(piece: Piece) -> tuple[str, str]:
+    """Return a frame's names; one that is only a letter or a number says that it is a frame."""
+    name, name_en = piece.frame.name, piece.frame.name_en or piece.frame.name
+    if normalize("NFKC", name).isascii():
+        return f"区分{name}", f"Frame {name_en}"
+    return name, name_en
 
 
 def _equipment_line(tariff: Tariff, wanted: EquipmentWanted) -> Line:
