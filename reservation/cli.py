@@ -55,7 +55,20 @@ def _migrate(_: argparse.Namespace) -> int:
     return 0
 
 
+class Unsafe(Exception):
+    """The command would open to everybody what is meant for one machine."""
+
+
+def _refuse_open_double(host: str) -> None:
+    """Raise where a local installation, with its payment double and its own secrets, would be reachable."""
+    if settings().is_local and host not in {"127.0.0.1", "::1", "localhost"}:
+        raise Unsafe(
+            f"--host {host} can be reached by others: set BASE_URL, and the secrets that it asks for"
+        )
+
+
 def _serve(arguments: argparse.Namespace) -> int:
+    _refuse_open_double(arguments.host)
     with database_at() as url:
         asyncio.run(_prepare(url))
         return serve(
@@ -81,7 +94,7 @@ def serve(url: str, host: str, port: int, workers: int, *, with_worker: bool) ->
     beside = subprocess.Popen([sys.executable, "-m", "reservation.cli", "work"]) if with_worker else None
     try:
         Granian(
-            "reservation.demo.serving:web_app",
+            "reservation.serving:web_app",
             address=host,
             port=port,
             interface=Interfaces.ASGI,
@@ -102,18 +115,20 @@ def serve(url: str, host: str, port: int, workers: int, *, with_worker: bool) ->
 
 def _work(_: argparse.Namespace) -> int:
     from reservation.app import quiet_logs  # noqa: PLC0415
-    from reservation.demo.serving import demo_jobs  # noqa: PLC0415
+    from reservation.serving import double_jobs  # noqa: PLC0415
     from reservation.working import work  # noqa: PLC0415
 
     quiet_logs()
     with database_at() as url:
-        asyncio.run(work(url, more=demo_jobs()))
+        asyncio.run(work(url, more=double_jobs()))
     return 0
 
 
 def _demo(arguments: argparse.Namespace) -> int:
     from reservation.demo.town import load_demo, print_sign_ins  # noqa: PLC0415
 
+    if not settings().is_local:
+        raise Unsafe("the demo town is for a local BASE_URL only")
     if arguments.fresh and not settings().database_url:
         from reservation import embedded  # noqa: PLC0415
 
@@ -255,7 +270,7 @@ def main() -> int:
         if getattr(arguments, "port", 0) is None:
             arguments.port = settings().port
         return int(arguments.action(arguments))
-    except SettingInvalid as wrong:
+    except (SettingInvalid, Unsafe) as wrong:
         return _complain(str(wrong), WRONG_USE)
     except Refusal as refusal:
         return _complain(str(refusal), WRONG_USE)

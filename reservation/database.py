@@ -1,6 +1,7 @@
 """One PostgreSQL: the pool, transactions that nest as savepoints, plain SQL inside the same transaction."""
 
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import wraps
@@ -25,12 +26,20 @@ class _Engine(PostgresEngine):
 
 ENGINE = _Engine(config={})
 RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+# What it looks like when the database is down, overloaded, or lets nobody in.
 UNREACHABLE = (
-    OSError,
+    ConnectionError,
+    FileNotFoundError,
+    TimeoutError,
+    socket.gaierror,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InterfaceError,
 )
+PATIENCE_SECONDS = 5
 ATTEMPTS = 4
 # A row of the driver: values by name or by place.
 Row: TypeAlias = Any
@@ -78,7 +87,7 @@ async def transaction(*, snapshot: bool = False) -> AsyncIterator[None]:
 async def _connection() -> AsyncIterator[Any]:
     if ENGINE.pool is None:
         raise asyncpg.InterfaceError("no pool is open")
-    async with ENGINE.pool.acquire() as connection:
+    async with ENGINE.pool.acquire(timeout=PATIENCE_SECONDS) as connection:
         yield connection
 
 

@@ -8,9 +8,3 @@ CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 def new_reference(length: int = 12) -> str:
     """Return random Crockford base32 characters, lower case: 5 bits each, 60 by default."""
     return "".join(secrets.choice(CROCKFORD) for _ in range(length))
-
-
-def read_reference(text: str) -> str:
-    """Return a reference as stored from one that somebody typed, with its look-alikes mended."""
-    typed = text.strip().lower().replace("-", "").replace(" ", "")
-    return typed.translate(str.maketrans("oil", "011"))

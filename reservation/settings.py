@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,6 +34,7 @@ class Settings:
     mail_from: str | None = None
     metrics_token: str | None = field(default=None, repr=False)
     rate_limit: int = 0
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @property
     def is_local(self) -> bool:
@@ -82,6 +83,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     data_keys = tuple(key.strip() for key in environment.get("DATA_KEYS", "").split(",") if key.strip())
     if not local:
         _refuse_missing(environment, ["SECRET_KEY", "DATA_KEYS", "DATABASE_URL"])
+        _refuse_halves(environment)
     return Settings(
         data=data,
         base_url=base_url.rstrip("/"),
@@ -96,6 +98,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         mail_from=environment.get("MAIL_FROM") or None,
         metrics_token=environment.get("METRICS_TOKEN") or None,
         rate_limit=_number(environment, "RATE_LIMIT", 0 if local else 600),
+        trusted_proxies=_proxies(environment),
     )
 
 
@@ -148,6 +151,29 @@ def _refuse_missing(environment: Mapping[str, str], names: list[str]) -> None:
     missing = [name for name in names if not environment.get(name)]
     if missing:
         raise SettingInvalid(f"{', '.join(missing)} must be set where BASE_URL is not local")
+
+
+def _refuse_halves(environment: Mapping[str, str]) -> None:
+    """Raise where a payee could be paid but its events could not be trusted, or nobody could be paid."""
+    keys = _per_payee(environment, "STRIPE_SECRET_KEY")
+    lacking = sorted(keys.keys() - _per_payee(environment, "STRIPE_WEBHOOK_SECRET").keys())
+    if not keys:
+        raise SettingInvalid("STRIPE_SECRET_KEY must be set, per payee, where BASE_URL is not local")
+    if lacking:
+        names = ", ".join("STRIPE_WEBHOOK_SECRET" + (f"_{code.upper()}" if code else "") for code in lacking)
+        raise SettingInvalid(f"{names} must be set beside the secret key")
+
+
+def _proxies(environment: Mapping[str, str]) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return the networks of the proxies in front of us, whose word on the caller's address counts."""
+    found = []
+    for text in environment.get("TRUSTED_PROXIES", "").split(","):
+        if text.strip():
+            try:
+                found.append(ip_network(text.strip()))
+            except ValueError:
+                raise SettingInvalid(f"TRUSTED_PROXIES must list networks, not {text.strip()!r}") from None
+    return tuple(found)
 
 
 def _is_local(base_url: str) -> bool:

@@ -95,6 +95,12 @@ JOIN purpose p ON p.id = b.purpose JOIN payee y ON y.id = b.payee
 """
 
 
+# Somebody's own: made for themselves, or for a group to which they belong now. $1 is the person.
+_OWN = """((a."group" IS NULL AND a.person = $1)
+  OR a."group" IN (SELECT m."group" FROM membership m WHERE m.person = $1))"""
+_LIVING = "b.state IN ('held', 'awaiting_approval', 'awaiting_payment', 'confirmed') AND b.ends_at > $2"
+
+
 async def booking(ref: str, *, lock: bool = False) -> BookingFacts:
     """Return a booking, with its row locked until the transaction ends where asked.
 
@@ -114,12 +120,9 @@ async def own_booking(person_id: int, ref: str, *, lock: bool = False) -> Bookin
         NotFound: there is none, or it is somebody else's.
     """
     row = await fetch_row(
-        _BOOKING
-        + """WHERE b.ref = $1 AND (a.person = $2 OR a."group" IN
-             (SELECT m."group" FROM membership m WHERE m.person = $2))"""
-        + (" FOR UPDATE OF b" if lock else ""),
-        ref,
+        f"{_BOOKING} WHERE {_OWN} AND b.ref = $2" + (" FOR UPDATE OF b" if lock else ""),
         person_id,
+        ref,
     )
     if row is None:
         raise NotFound(kind="booking", code=ref)
@@ -137,8 +140,10 @@ async def booking_to_change(actor: Actor, ref: str, roles: Collection[str] = BOO
         raise SignInNeeded
     found = await own_booking(actor.id, ref, lock=True)
     allowed = await fetch_value(
-        """SELECT a.person = $2 OR EXISTS (SELECT FROM membership m WHERE m."group" = a."group"
-             AND m.person = $2 AND m.role = ANY ($3)) FROM application a WHERE a.ref = $1""",
+        """SELECT (a."group" IS NULL AND a.person = $2)
+             OR EXISTS (SELECT FROM membership m
+                        WHERE m."group" = a."group" AND m.person = $2 AND m.role = ANY ($3))
+           FROM application a WHERE a.ref = $1""",
         found.application,
         actor.id,
         list(roles),
@@ -160,10 +165,8 @@ async def own_bookings(
 ) -> list[BookingFacts]:
     """Return the bookings of a person and the person's groups, newest first, `before` a key if given."""
     rows = await fetch(
-        _BOOKING
-        + """WHERE (a.person = $1 OR a."group" IN (SELECT m."group" FROM membership m WHERE m.person = $1))
-             AND ($2::bigint IS NULL OR b.id < $2) AND ($4::text IS NULL OR a.ref = $4)
-             ORDER BY b.id DESC LIMIT $3""",
+        f"{_BOOKING} WHERE {_OWN} AND ($2::bigint IS NULL OR b.id < $2)"
+        " AND ($4::text IS NULL OR a.ref = $4) ORDER BY b.id DESC LIMIT $3",
         person_id,
         before,
         limit,
@@ -172,14 +175,10 @@ async def own_bookings(
     return [_facts(row) for row in rows]
 
 
-_LIVING = "b.state IN ('held', 'awaiting_approval', 'awaiting_payment', 'confirmed') AND b.ends_at > $2"
-_OWN = 'a.person = $1 OR a."group" IN (SELECT m."group" FROM membership m WHERE m.person = $1)'
-
-
 async def coming_bookings(person_id: int, *, now: datetime, limit: int) -> list[BookingFacts]:
     """Return the bookings of a person and the person's groups that are still to come, the next one first."""
     rows = await fetch(
-        f"{_BOOKING} WHERE ({_OWN}) AND {_LIVING} ORDER BY b.starts_at, b.id LIMIT $3", person_id, now, limit
+        f"{_BOOKING} WHERE {_OWN} AND {_LIVING} ORDER BY b.starts_at, b.id LIMIT $3", person_id, now, limit
     )
     return [_facts(row) for row in rows]
 
@@ -189,7 +188,7 @@ async def earlier_bookings(
 ) -> list[BookingFacts]:
     """Return the bookings that are over, cancelled or lapsed, newest first, `before` a key if given."""
     rows = await fetch(
-        f"{_BOOKING} WHERE ({_OWN}) AND NOT ({_LIVING}) AND ($4::bigint IS NULL OR b.id < $4)"
+        f"{_BOOKING} WHERE {_OWN} AND NOT ({_LIVING}) AND ($4::bigint IS NULL OR b.id < $4)"
         " ORDER BY b.id DESC LIMIT $3",
         person_id,
         now,

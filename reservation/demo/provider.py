@@ -116,6 +116,4 @@ router = Router(
     ],
     exception_handlers={ApiProblem: _problem},
     include_in_schema=False,
-    # The provider's page is another site to us: its form knows nothing of our tokens.
-    opt={"exclude_from_csrf": True},
 )

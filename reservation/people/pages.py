@@ -16,7 +16,7 @@ from reservation.people.queries import groups_of, person
 from reservation.people.recognising import COOKIE
 from reservation.people.registering import register
 from reservation.people.rules import Registration
-from reservation.people.signing_in import SignedIn, sign_in, sign_out
+from reservation.people.signing_in import SignedIn, open_session, sign_in, sign_out
 from reservation.people.user_numbers import grouped
 from reservation.settings import settings
 from reservation.web.caller import AnyRequest, caller_of, person_of
@@ -71,9 +71,11 @@ async def post_register(request: AnyRequest) -> Response[Any]:
         registered = await register(caller.actor, registration, now=caller.now)
     except (FieldInvalid, FieldsInvalid) as refusal:
         return _register_form(request, fields, _problems(refusal))
-    signed_in = await sign_in(
-        registered.user_number, registration.password, source=caller.source, now=caller.now
+    signed_in = await open_session(
+        registered.person_id, registered.user_number, caller.language, now=caller.now
     )
+    if caller.session:
+        await sign_out(caller.session)
     following = safe_next(fields.get("next"))
     url = "/registered" if following == "/me" else f"/registered?{urlencode({'next': following})}"
     return redirected(url, session_cookie(signed_in))

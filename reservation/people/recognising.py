@@ -80,6 +80,7 @@ async def _by_session(secret: str | None, unknown: Caller) -> Caller:
         resident=signed_in.residence != "nonresident",
         source=unknown.source,
         session=secret,
+        facilities=signed_in.facilities,
     )
 
 

@@ -83,6 +83,13 @@ async def sign_in(login: str, password: str, *, source: str, now: datetime) -> S
     return SignedIn(secret, expires_at, person_actor(row["id"], row["user_number"]), row["language"])
 
 
+async def open_session(person: int, user_number: str, language: str, *, now: datetime) -> SignedIn:
+    """Sign in somebody who has just registered: no password is asked twice, no wait can come between."""
+    expires_at = now + rules.SESSION_LIFETIME
+    secret = await _open(person=person, staff=None, now=now, expires_at=expires_at)
+    return SignedIn(secret, expires_at, person_actor(person, user_number), language)
+
+
 async def sign_in_staff(login: str, password: str, *, source: str, now: datetime) -> SignedIn:
     """Sign an account of the office in; its session ends after eight hours, used or not.
 

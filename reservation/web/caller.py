@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any
 
 from litestar import Request
@@ -9,6 +10,7 @@ from litestar import Request
 from reservation import clock
 from reservation.actors import ANONYMOUS, Actor
 from reservation.errors import NotAllowed, SignInNeeded
+from reservation.settings import settings
 from reservation.web.wording import negotiate
 
 AnyRequest = Request[Any, Any, Any]
@@ -26,6 +28,7 @@ class Caller:
     resident: bool = True
     source: str = ""
     session: str | None = None
+    facilities: frozenset[str] = frozenset()
 
     @property
     def signed_in(self) -> bool:
@@ -45,8 +48,25 @@ def unknown_caller(request: AnyRequest) -> Caller:
         request.cookies.get("lang"),
         request.headers.get("accept-language", ""),
     )
-    host = request.client.host if request.client else ""
-    return Caller(ANONYMOUS, language, clock.now(), source=host)
+    return Caller(ANONYMOUS, language, clock.now(), source=_source(request))
+
+
+def _source(request: AnyRequest) -> str:
+    """Return the address that asks; behind our own proxies, the last one that they did not add themselves."""
+    hops = [request.client.host if request.client else ""]
+    hops += [hop.strip() for hop in reversed(request.headers.get("x-forwarded-for", "").split(","))]
+    for place, hop in enumerate(hops):
+        if place + 1 == len(hops) or not hops[place + 1] or not _is_proxy(hop):
+            return hop
+    return hops[0]
+
+
+def _is_proxy(hop: str) -> bool:
+    try:
+        address = ip_address(hop)
+    except ValueError:
+        return False
+    return any(address in network for network in settings().trusted_proxies)
 
 
 def person_of(request: AnyRequest) -> Caller:
@@ -72,6 +92,7 @@ def staff_of(request: AnyRequest, privilege: str) -> Caller:
     caller = caller_of(request)
     if not caller.actor.is_staff:
         raise SignInNeeded(staff=True)
-    if not caller.actor.may(privilege):
+    # These pages show the whole town; an account that is limited to facilities sees none of them.
+    if not caller.actor.may(privilege) or caller.facilities:
         raise NotAllowed(privilege=privilege)
     return caller

@@ -90,7 +90,7 @@ class Reader:
         if isinstance(value, int) and not isinstance(value, bool):
             number = value
         else:
-            text = self.text(name, required=required, most=LONGEST_NUMBER)
+            text = self.text(name, required=required, most=max(LONGEST_NUMBER, len(str(highest))))
             if not text or name in self.problems:
                 return None
             try:

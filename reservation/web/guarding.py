@@ -25,7 +25,7 @@ class FromElsewhere(Refusal):
 
 
 class Guard(ASGIMiddleware):
-    """Refuse unsafe requests that another site sent, and put the security headers on every answer.
+    """Refuse unsafe requests that another site sent.
 
     Browsers say where a request comes from (`Sec-Fetch-Site`, else `Origin`); together with SameSite cookies
     this needs no token in the forms, so a form works again after signing in or from a page left open.
@@ -35,7 +35,7 @@ class Guard(ASGIMiddleware):
         if scope["type"] == ScopeType.HTTP:
             _refuse_unaddressable(scope)
             _refuse_foreign(scope)
-        await next_app(scope, receive, _with_headers(send))
+        await next_app(scope, receive, send)
 
 
 def _refuse_unaddressable(scope: Scope) -> None:
@@ -56,6 +56,35 @@ def _refuse_foreign(scope: Scope) -> None:
     origin = headers.get("origin")
     if origin is not None and origin.partition("://")[2] != headers.get("host"):
         raise FromElsewhere
+
+
+class Shell:
+    """What stands around the application: every answer carries the security headers, unknown paths too.
+
+    A HEAD request is answered like GET, without the body.
+    """
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._application(scope, receive, send)
+            return
+        answer = _with_headers(send)
+        if scope["method"] == "HEAD":
+            scope["method"] = "GET"
+            answer = _without_body(answer)
+        await self._application(scope, receive, answer)
+
+
+def _without_body(send: Send) -> Send:
+    async def headless(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message["body"] = b""
+        await send(message)
+
+    return headless
 
 
 def _with_headers(send: Send) -> Send:

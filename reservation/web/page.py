@@ -18,7 +18,7 @@ from reservation.settings import ROOT, settings
 from reservation.web import wording
 from reservation.web.caller import AnyRequest, Caller, caller_of
 
-HTML = "text/html; charset=utf-8"
+HTML = "text/html"  # the framework adds the charset
 YEAR_SECONDS = 365 * 24 * 3600
 
 
@@ -116,7 +116,9 @@ def wants_fragment(request: AnyRequest) -> bool:
 def render(request: AnyRequest, template: str, *, status: int = 200, **context: Any) -> Response[str]:
     """Answer with a template; `caller` and `path` are always known to it."""
     caller = caller_of(request)
-    html = html_of(caller, template, path=request.url.path, asked=dict(request.query_params), **context)
+    html = html_of(
+        caller, template, path=own_path(request.url.path), asked=dict(request.query_params), **context
+    )
     headers = {
         "Vary": "HX-Request, Cookie, Accept-Language",
         "Content-Language": caller.language,
@@ -129,6 +131,11 @@ def render(request: AnyRequest, template: str, *, status: int = 200, **context: 
             Cookie("lang", value=asked, max_age=YEAR_SECONDS, samesite="lax", path="/", secure=_secure())
         )
     return response
+
+
+def own_path(path: str) -> str:
+    """Return a path as an address of ours; one that began with two slashes would name another host."""
+    return "/" + path.lstrip("/\\")
 
 
 def html_of(caller: Caller, template: str, **context: Any) -> str:

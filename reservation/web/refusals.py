@@ -14,7 +14,7 @@ from reservation.errors import FieldInvalid, FieldsInvalid, Refusal, SignInNeede
 from reservation.references import new_reference
 from reservation.web import wording
 from reservation.web.caller import AnyRequest, Caller, caller_of
-from reservation.web.page import render, wants_fragment
+from reservation.web.page import own_path, render, wants_fragment
 
 log = logging.getLogger("reservation")
 PROBLEM = "application/problem+json"
@@ -210,5 +210,5 @@ def _back(request: AnyRequest) -> str:
     referer = request.headers.get("referer", "")
     base = str(request.base_url).rstrip("/")
     if base and referer.startswith(f"{base}/"):
-        return referer.removeprefix(base)
+        return own_path(referer.removeprefix(base))
     return "/"
