@@ -6,7 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -263,9 +263,9 @@ def _port(text: str) -> int:
     return number
 
 
-def main() -> int:
-    """Run the command; what goes wrong is one line on standard error."""
-    arguments = parser().parse_args()
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command that `words` say (None: the process's own); what goes wrong is one line on stderr."""
+    arguments = parser().parse_args(words)
     try:
         if getattr(arguments, "port", 0) is None:
             arguments.port = settings().port

@@ -1,8 +1,10 @@
 """Who asks, and in which language: put beside the request by the app's first middleware."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from itertools import pairwise
 from typing import Any
 
 from litestar import Request
@@ -14,6 +16,7 @@ from reservation.settings import settings
 from reservation.web.wording import negotiate
 
 AnyRequest = Request[Any, Any, Any]
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +55,25 @@ def unknown_caller(request: AnyRequest) -> Caller:
 
 
 def _source(request: AnyRequest) -> str:
-    """Return the address that asks; behind our own proxies, the last one that they did not add themselves."""
-    hops = [request.client.host if request.client else ""]
-    hops += [hop.strip() for hop in reversed(request.headers.get("x-forwarded-for", "").split(","))]
-    for place, hop in enumerate(hops):
-        if place + 1 == len(hops) or not hops[place + 1] or not _is_proxy(hop):
+    client = request.client.host if request.client else ""
+    return origin_of(client, request.headers.get("x-forwarded-for", ""), settings().trusted_proxies)
+
+
+def origin_of(client: str, forwarded: str, proxies: Collection[Network]) -> str:
+    """Return the address that asks: `client`, or behind our own proxies the last hop that is none of them."""
+    hops = [client, *(hop.strip() for hop in reversed(forwarded.split(",")))]
+    for hop, before in pairwise(hops):
+        if not before or not _is_one_of(hop, proxies):
             return hop
-    return hops[0]
+    return hops[-1] or client
 
 
-def _is_proxy(hop: str) -> bool:
+def _is_one_of(hop: str, proxies: Collection[Network]) -> bool:
     try:
         address = ip_address(hop)
     except ValueError:
         return False
-    return any(address in network for network in settings().trusted_proxies)
+    return any(address in network for network in proxies)
 
 
 def person_of(request: AnyRequest) -> Caller:
