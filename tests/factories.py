@@ -192,7 +192,8 @@ async def token(actor: Actor, *, scopes: frozenset[str] = frozenset({"read", "bo
 def wish(
     room: str = "t-meeting", on: date = WEDNESDAY, span: Span = MORNING, *, people: int = 5, **more: Any
 ) -> Wish:
-    return Wish(room, on, span, **({"purpose": _purpose(room), "people": people} | more))
+    facts: dict[str, Any] = {"purpose": _purpose(room), "people": people}
+    return Wish(room, on, span, **(facts | more))
 
 
 def _purpose(room: str) -> str:

@@ -1,6 +1,7 @@
 """Book, hold, extend, lapse, block: what each leaves behind, and each rule's refusal with its facts."""
 
-from collections.abc import Callable
+# ruff: noqa: E501  a table of cases reads best with one case a line
+
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from reservation.errors import FieldInvalid, NotAllowed, NotFound, Refusal, Sign
 from reservation.facilities.frames import OffFrame, PauseNeedsBothSides
 from reservation.fees.rules import NoFeeForFrame
 from reservation.people.rules import BOOKING_ROLES, GROUP_ROLES
+from reservation.policies.actions import set_policy
 from reservation.policies.rules import AcceptanceTerms, HoldTerms, TokenTerms
 from reservation.spans import Span
 from tests import factories
@@ -146,10 +148,6 @@ async def test_an_overdue_hold_gives_its_projector_back_to_whoever_wants_it(resi
     assert await factories.claims_of(second.ref) == ["p-free", "p-projector-1", "p-projector-2"]
 
 
-def _at(minutes: int) -> Callable[[], Any]:
-    return lambda: moment(WEDNESDAY, MORNING.start) + timedelta(minutes=minutes)
-
-
 REFUSED: list[tuple[str, Wish, type[Refusal], dict[str, Any]]] = [
     ("past", wish(on=date(2026, 11, 20)), rules.SlotPast, {"date": "2026-11-20", "start": "09:00"}),
     ("begun", wish("t-court-1", date(2026, 11, 21), Span(600, 660)), rules.SlotPast,
@@ -265,8 +263,6 @@ async def test_a_token_books_only_with_the_scope_and_for_the_verified(town: fact
 
 
 async def _policy(kind: str, terms: Any, scope: str = "town", code: str = "") -> None:
-    from reservation.policies.actions import set_policy  # noqa: PLC0415
-
     await set_policy(MANAGER, kind, terms, valid_from=date(2020, 4, 1), now=NOW, scope=scope, scope_code=code)
 
 
@@ -469,15 +465,19 @@ async def test_only_who_edits_masters_blocks(town: factories.SmallTown, resident
 
 
 async def test_booking_charge_notice_and_journal_are_written_together_or_not_at_all(resident: Actor) -> None:
-    class Broken(Exception):  # noqa: N818
+    class Broken(Exception):
         pass
 
     before = await fetch_row(_COUNTS)
-    with pytest.raises(Broken):
+
+    async def half_way() -> None:
         async with transaction():
             await book(resident, wish(), via="web", now=NOW)
             assert await fetch_row(_COUNTS) != before
             raise Broken
+
+    with pytest.raises(Broken):
+        await half_way()
     assert await fetch_row(_COUNTS) == before
 
 

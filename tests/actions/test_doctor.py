@@ -6,6 +6,8 @@ import pytest
 
 from reservation.actors import Actor
 from reservation.bookings.blocking import block
+from reservation.bookings.claims import drop_ended
+from reservation.bookings.lapsing import lapse_overdue
 from reservation.checkout.refunding import cancel_and_refund
 from reservation.checkout.settling import apply_session
 from reservation.database import execute, fetch_value
@@ -58,9 +60,6 @@ async def test_a_healthy_town_has_no_findings(busy: dict[str, str]) -> None:
 
 
 async def test_ended_claims_may_be_dropped(busy: dict[str, str]) -> None:
-    from reservation.bookings.claims import drop_ended  # noqa: PLC0415
-    from reservation.bookings.lapsing import lapse_overdue  # noqa: PLC0415
-
     later = moment(WEDNESDAY, 1440)
     await lapse_overdue(now=later)
     await execute("UPDATE refund SET state = 'done'")
@@ -86,7 +85,8 @@ BROKEN = {
     "a claim of nobody": (
         """INSERT INTO "use" (kind) VALUES ('offer');
            INSERT INTO claim ("use", part, starts_at, ends_at)
-           SELECT (SELECT max(id) FROM "use"), (SELECT id FROM part WHERE code = 'p-court'), now(), now() + interval '1 h'""",
+           SELECT (SELECT max(id) FROM "use"), id, now(), now() + interval '1 h' FROM part
+           WHERE code = 'p-court'""",
         "no_claim_is_orphaned: claim ",
     ),
     "a claim of a lifted block": (
@@ -102,7 +102,8 @@ BROKEN = {
         "holds_and_their_claims_end_together: booking {held}",
     ),
     "a confirmed booking whose claim still lapses": (
-        """UPDATE claim SET lapses_at = ends_at WHERE "use" = (SELECT "use" FROM booking WHERE ref = '{paid}')""",
+        """UPDATE claim SET lapses_at = ends_at
+           WHERE "use" = (SELECT "use" FROM booking WHERE ref = '{paid}')""",
         "holds_and_their_claims_end_together: booking {paid}",
     ),
     "a booking confirmed without money": (
@@ -200,7 +201,8 @@ async def test_every_check_has_a_test() -> None:
 async def test_the_findings_are_limited(busy: dict[str, str]) -> None:
     await execute(
         """INSERT INTO inbox_event (event, payee, kind, body, received_at, next_try_at)
-           SELECT 'evt_' || n, p.id, 'x', '{}', '2026-11-20', '2026-11-20' FROM payee p, generate_series(1, 50) n"""
+           SELECT 'evt_' || n, p.id, 'x', '{}', '2026-11-20', '2026-11-20'
+           FROM payee p, generate_series(1, 50) n"""
     )
     assert await fetch_value("SELECT count(*) FROM inbox_event") == 50
     assert len(await factories.doctor_says()) == 20

@@ -1,17 +1,19 @@
-"""The whole application: over real HTTP with the payment double, or in one transaction that is rolled back."""
+"""The whole application: over real HTTP with the payment double, or in a transaction that is rolled back."""
 
 import asyncio
 import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import httpx
 import pytest
 from granian.constants import Interfaces
 from granian.server.embed import Server
+from litestar import Litestar
 
 from reservation import clock, database, dates
 from reservation.actors import Actor
@@ -76,7 +78,7 @@ class Site:
         """Wait until a booking is in a state, for events arrive on their own."""
 
         async def there() -> bool:
-            return (await self.booking(ref))["state"] == state
+            return str((await self.booking(ref))["state"]) == state
 
         await until(there)
         return await self.booking(ref)
@@ -101,8 +103,7 @@ async def site(committed: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     resident = await factories.person(mail="hanako@example.jp")
     bearer = {"Authorization": f"Bearer {await factories.token(resident)}"}
     url = f"http://127.0.0.1:{port}"
-    app = create_app(more=[double])
-    server = Server(app, port=port, interface=Interfaces.ASGI, log_enabled=False)
+    server = Server(create_app(more=[double]), port=port, interface=Interfaces.ASGI, log_enabled=False)
     running = asyncio.create_task(server.serve())
     async with (
         httpx.AsyncClient(base_url=url, timeout=20, headers=bearer) as api,
@@ -151,12 +152,18 @@ class Inside:
         return await self.client.post(path, **more)
 
 
+@cache
+def app() -> Litestar:
+    """Return one application for all tests that need no port: making it takes longer than calling it."""
+    return create_app(more=[double])
+
+
 @pytest.fixture
 async def inside(database: None) -> AsyncIterator[Inside]:
     await factories.small_town()
     resident = await factories.person()
     bearer = {"Authorization": f"Bearer {await factories.token(resident)}"}
-    transport = httpx.ASGITransport(create_app(more=[double]), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(cast("Any", app()), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
         yield Inside(client, resident, bearer, {"Cookie": f"session={await signed_in(resident)}"})
 
@@ -172,10 +179,6 @@ async def signed_in(person: Actor) -> str:
         *(hash_of(secret), person.id, clock.now(), clock.now() + timedelta(hours=1)),
     )
     return secret
-
-
-def scopes(actor: Actor, *names: str) -> Actor:
-    return replace(actor, scopes=frozenset(names))
 
 
 def hidden(html: str, name: str) -> str:

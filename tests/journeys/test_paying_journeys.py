@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
 from urllib.parse import urlsplit
@@ -334,10 +335,10 @@ async def test_an_event_is_a_hint_kept_once_and_only_if_it_is_signed_for_us_and_
     page = await site.page_of(ref)
     body = event_of(page.rpartition("/")[2])
     url, at = "/webhooks/stripe/ward", clock.now()
-    bad: list[tuple[bytes, dict[str, str]]] = [
+    bad: list[tuple[bytes, Mapping[str, str]]] = [
         (body, {}),
         (body, {"Stripe-Signature": "t=1,v1=abc"}),
-        (body, {"Stripe-Signature": "あ".encode().decode("latin-1")}),
+        (body, {"Stripe-Signature": "t=x,v1=é"}),
         (body, signed(body, at=at, secret="whsec_other")),
         (body, signed(body, at=at - timedelta(minutes=6))),
         (body + b" ", signed(body, at=at)),
@@ -345,7 +346,7 @@ async def test_an_event_is_a_hint_kept_once_and_only_if_it_is_signed_for_us_and_
         (b"[]", signed(b"[]", at=at)),
     ]
     for sent, headers in bad:
-        answer = await site.browser.post(url, content=sent, headers=headers)
+        answer = await site.browser.post(url, content=sent, headers=httpx.Headers(headers, encoding="utf-8"))
         assert (answer.status_code, answer.json()["code"]) == (400, "event_refused")
     other = await site.browser.post("/webhooks/stripe/nobody", content=body, headers=signed(body, at=at))
     assert other.status_code == 400

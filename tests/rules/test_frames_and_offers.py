@@ -129,7 +129,7 @@ def _fulfils(question: Question, span: Span) -> bool:
     return min(span.end, question.window.end) - max(span.start, question.window.start) >= question.minutes
 
 
-@settings(max_examples=4000)
+@settings(max_examples=300)
 @given(strategies.timetables(), questions, taken_spans, taken_spans, st.sampled_from([0, 0, 601, 720]))
 @example(_table(SHORT, 90), Question(DAY, DAY, None, 120), [], [], 0)
 @example(_table(SHORT, 90), Question(DAY, DAY, Span(570, 660)), [], [], 0)
@@ -160,7 +160,7 @@ def _possible(timetable: Timetable, question: Question, blocked: list[Span], ear
             yield span
 
 
-@settings(max_examples=4000)
+@settings(max_examples=200)
 @given(strategies.timetables(most=3), questions, taken_spans, st.sampled_from([0, 0, 601, 720]))
 @example(_table(COURT, 60), Question(DAY, DAY, Span(1080, 1200)), [], 0)
 @example(_table(COURT, 60), Question(DAY, DAY, Span(1080, 1200), 90), [], 0)
