@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reservation.errors import FieldsInvalid
 from reservation.people import rules
 from reservation.people.passwords import common_passwords
-from reservation.people.rules import FieldsInvalid, Registration
+from reservation.people.rules import Registration
 
 GOOD = Registration(
     name="練馬　花子",

@@ -7,13 +7,13 @@ import pytest
 
 from reservation.actors import ANONYMOUS, WORKER, Actor
 from reservation.database import fetch_row, fetch_value
-from reservation.errors import NotAllowed, NotFound
+from reservation.errors import FieldsInvalid, NotAllowed, NotFound
 from reservation.journal.queries import entries_about
 from reservation.notices.queries import for_mailbox
 from reservation.people import queries
 from reservation.people.groups import create_group
 from reservation.people.registering import register
-from reservation.people.rules import FieldsInvalid, LoginTaken, Registration
+from reservation.people.rules import LoginTaken, Registration
 from reservation.people.staff_accounts import COMMAND_LINE, add_staff
 from reservation.people.user_numbers import grouped, read_user_number
 
