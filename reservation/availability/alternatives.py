@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from itertools import islice
 
 from reservation import dates
 from reservation.availability.busy import Busy, busy
 from reservation.availability.queries import Vacancy, first_vacancies
 from reservation.availability.rules import Question
 from reservation.availability.town import Town, town
+from reservation.bookings.rules import Wish
 from reservation.database import in_transaction
 from reservation.facilities.rules import on
 from reservation.spans import Span
@@ -40,6 +42,15 @@ async def alternatives(question: Question, *, resident: bool, now: datetime) -> 
     return list(await asyncio.shield(task))
 
 
+async def near_use(wish: Wish, *, resident: bool, now: datetime) -> list[Vacancy]:
+    """Return the vacancies nearest to a wish whose slot is taken, the nearest first."""
+    question = Question(
+        first=wish.on, last=wish.on, window=wish.span, purpose=wish.purpose or None, room=wish.room,
+        people=wish.people,
+    )  # fmt: skip
+    return await alternatives(question, resident=resident, now=now)
+
+
 async def _looked_up(question: Question, *, resident: bool, now: datetime) -> list[Vacancy]:
     """Return the alternatives; one look at what is taken serves all, over the nearest fortnight."""
     masters = await town(now=now)
@@ -51,13 +62,15 @@ async def _looked_up(question: Question, *, resident: bool, now: datetime) -> li
         _add(found, why, first_vacancies(near, masters, taken, resident=resident, now=now, most=MOST * 2))
         if len(found) >= MOST - EACH:
             break
+    if all(each.why == "shorter" for each in found):
+        pair = _split(question, masters, taken, resident=resident, now=now)
+        chosen = {each.order for each in pair}
+        found = [each for each in found if each.order not in chosen] + pair
     around = await busy(first, last, now=now, parts=_parts_of(question, masters))
     for near in _other_days(question, now=now):
         _add(
             found, "other_day", first_vacancies(near, masters, around, resident=resident, now=now, most=MOST)
         )
-    if not found:
-        found += _split(question, masters, taken, resident=resident, now=now)
     return found[:MOST]
 
 
@@ -114,14 +127,28 @@ def _half(question: Question) -> int | None:
 
 
 def _split(question: Question, masters: Town, taken: Busy, *, resident: bool, now: datetime) -> list[Vacancy]:
-    """Return two uses one after the other that together cover the window, in whatever rooms."""
+    """Return two uses of one day, one right after the other, that together cover the window."""
     window = question.window
     if window is None or window.minutes < LEAST_SPLIT_MINUTES or question.minutes is not None:
         return []
+
+    def free(day: date, half: Span) -> list[Vacancy]:
+        asked = replace(question, first=day, last=day, window=half, room=None)
+        found = first_vacancies(asked, masters, taken, resident=resident, now=now, most=MOST)
+        return [replace(each, why="split") for each in found if each.state == "free"]
+
     middle = window.start + window.minutes // 2 // 30 * 30
-    pair: list[Vacancy] = []
-    for half in (Span(window.start, middle), Span(middle, window.end)):
-        asked = replace(question, window=half, room=None)
-        answer = first_vacancies(asked, masters, taken, resident=resident, now=now, most=MOST)
-        pair += [replace(each, why="split") for each in answer if each.state == "free"][:1]
-    return pair if len(pair) == 2 else []  # noqa: PLR2004  both halves
+    days = filter(question.asks_about, dates.days_between(question.first, question.last))
+    for day in islice(days, DAYS_AROUND):
+        for first in _by_end(free(day, Span(window.start, middle)), before=window.end):
+            end = first.offer.span.end
+            for second in free(day, Span(end, window.end)):
+                if second.offer.span.start >= end:
+                    return [first, second]
+    return []
+
+
+def _by_end(vacancies: list[Vacancy], *, before: int) -> list[Vacancy]:
+    """Return one vacancy for each end that leaves something of the window."""
+    ends = {each.offer.span.end: each for each in reversed(vacancies)}
+    return [each for end, each in sorted(ends.items()) if end < before]

@@ -13,6 +13,7 @@ from reservation.availability.asking import fields_of, limit_of, question_of
 from reservation.availability.calendar import Calendar, Cell, calendar
 from reservation.availability.queries import Vacancy, search
 from reservation.availability.rules import Question
+from reservation.availability.town import then_or_next
 from reservation.errors import FieldInvalid
 from reservation.facilities.rules import on
 from reservation.web.caller import AnyRequest, Caller, caller_of
@@ -197,12 +198,12 @@ async def get_calendar(
     caller = caller_of(request)
     first, last = month_of(month, dates.day_of(caller.now))
     found = await calendar(code, first, last, resident=caller.resident, now=caller.now)
-    return _room_calendar(found, f"{first:%Y-%m}", caller)
+    return _room_calendar(found, first, caller)
 
 
-def _room_calendar(found: Calendar, month: str, caller: Caller) -> RoomCalendar:
-    room = found.offered.room.versions[0]
-    facility = found.offered.facility.versions[0]
+def _room_calendar(found: Calendar, first: date, caller: Caller) -> RoomCalendar:
+    room = then_or_next(found.offered.room.versions, first)
+    facility = then_or_next(found.offered.facility.versions, first)
     days = [
         DayItem(
             each.day.isoformat(), each.holiday, [_cell_item(cell, caller.language) for cell in each.cells]
@@ -212,7 +213,7 @@ def _room_calendar(found: Calendar, month: str, caller: Caller) -> RoomCalendar:
     return RoomCalendar(
         Named(found.offered.room.code, called(room.name, room.name_en, caller.language)),
         Named(found.offered.facility.code, called(facility.name, facility.name_en, caller.language)),
-        month,
+        f"{first:%Y-%m}",
         days,
         iso(caller),
     )

@@ -12,11 +12,11 @@ from reservation.facilities.frames import Piece
 from reservation.facilities.queries import masters_version
 from reservation.facilities.rules import DayPlan, Frame
 from reservation.fees.rules import NoFeeForFrame, fee_yen
-from reservation.policies.rules import closes_at, opens_at
+from reservation.policies.rules import closes_at
 from reservation.spans import Span
 
 _TAKEN = """
-SELECT c.starts_at, c.ends_at, u.kind, k.kind AS block_kind
+SELECT c.part, c.starts_at, c.ends_at, u.kind, k.kind AS block_kind
 FROM claim c JOIN "use" u ON u.id = c."use" LEFT JOIN block k ON k."use" = u.id
 WHERE c.part = ANY ($1) AND c.starts_at < $3 AND c.ends_at > $2
   AND c.starts_at > $2::timestamptz - interval '24 hours'
@@ -54,6 +54,7 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
+    part: int
     starts_at: datetime
     ends_at: datetime
     blocked: bool
@@ -88,7 +89,9 @@ async def _asked(room: str, first: date, last: date, *, now: datetime) -> tuple[
                 _TAKEN, parts, dates.moment(first, 0), dates.moment(last, dates.MINUTES_A_DAY), now
             )
         if current == masters.version:
-            taken = [_Taken(row["starts_at"], row["ends_at"], row["kind"] == "block") for row in rows]
+            taken = [
+                _Taken(row["part"], row["starts_at"], row["ends_at"], row["kind"] == "block") for row in rows
+            ]
             return masters, offered, taken
         masters = await town(now=now, version=current)
 
@@ -103,7 +106,9 @@ def _day(
     spans = [
         (Span(dates.minute_of(each.starts_at, day), dates.minute_of(each.ends_at, day)), each.blocked)
         for each in taken
-        if each.starts_at < dates.moment(day, dates.MINUTES_A_DAY) and each.ends_at > dates.moment(day, 0)
+        if each.part in plan.version.parts
+        and each.starts_at < dates.moment(day, dates.MINUTES_A_DAY)
+        and each.ends_at > dates.moment(day, 0)
     ]
     cells = tuple(
         _cell(masters, offered, plan, day, frame, span, spans, resident=resident, now=now)
@@ -174,10 +179,9 @@ def _state(
     for other, blocked in taken:
         if other.overlaps(span):
             return ("blocked", "blocked", "", None) if blocked else ("taken", "slot_taken", "", None)
-    acceptance = masters.acceptance(offered, day)
+    acceptance, opening = masters.acceptance(offered, day)
     if now >= closes_at(acceptance, starts_at):
         return "past", "too_late", "", None
-    opening = opens_at(acceptance, day)
     if now < opening:
         return "not_open_yet", "not_open_yet", "", opening
     return "free", None, "", None

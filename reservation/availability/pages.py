@@ -12,7 +12,7 @@ from reservation.availability.asking import fields_of, limit_of, question_of
 from reservation.availability.calendar import calendar
 from reservation.availability.queries import Found, Vacancy, search
 from reservation.availability.rules import Question
-from reservation.availability.town import latest, town
+from reservation.availability.town import then_or_next, town
 from reservation.errors import Refusal
 from reservation.facilities.rules import on
 from reservation.web.caller import AnyRequest, Caller, caller_of
@@ -152,9 +152,9 @@ async def get_room(request: AnyRequest, code: str) -> Response[str]:
         request,
         "availability/room.html",
         offered=found.offered,
-        room=on(found.offered.room.versions, max(today, first)) or found.offered.room.versions[0],
+        room=then_or_next(found.offered.room.versions, max(today, first)),
         group=on(found.offered.room.group.versions, today),
-        facility=latest(found.offered.facility, today),
+        facility=then_or_next(found.offered.facility.versions, today),
         town=found.town,
         days=days,
         columns=_columns(days),

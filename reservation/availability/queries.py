@@ -2,7 +2,7 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from reservation import dates
@@ -12,7 +12,7 @@ from reservation.availability.town import Offered, Town, town
 from reservation.errors import FieldInvalid
 from reservation.facilities.rules import Closure, DayPlan
 from reservation.fees.rules import NoFeeForFrame, fee_yen
-from reservation.policies.rules import closes_at, opens_at
+from reservation.policies.rules import closes_at
 from reservation.spans import Span
 
 
@@ -31,12 +31,7 @@ class Vacancy:
 
     @property
     def order(self) -> tuple[str, int, str, str]:
-        return (
-            self.day.isoformat(),
-            self.offer.span.start,
-            self.offered.facility.code,
-            self.offered.room.code,
-        )
+        return _order(self.offered, self.day, self.offer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +42,21 @@ class Found:
     next: str | None
     total_rooms: int
     town: Town
+
+
+@dataclass(frozen=True, slots=True)
+class _Cursor:
+    """Where a page ended; `total_rooms` was counted for the first page and is only carried on."""
+
+    day: date
+    start: int
+    facility: str
+    room: str
+    total_rooms: int
+
+    @property
+    def order(self) -> tuple[str, int, str, str]:
+        return self.day.isoformat(), self.start, self.facility, self.room
 
 
 async def search(
@@ -62,10 +72,12 @@ async def search(
     after = _read_cursor(cursor)
     asked = [place for place, offered in enumerate(masters.rooms) if _answers(question, offered)]
     parts = _parts(masters, asked) if len(asked) < len(masters.rooms) else None
-    taken = await busy(question.first, question.last, now=now, parts=parts)
+    first = min(max(question.first, after.day), question.last) if after else question.first
+    taken = await busy(first, question.last, now=now, parts=parts)
     if taken.version != masters.version:
         masters = await town(now=now, version=taken.version)
         asked = [place for place, offered in enumerate(masters.rooms) if _answers(question, offered)]
+    question = replace(question, first=first)
     return _page(question, masters, asked, taken, resident=resident, now=now, limit=limit, after=after)
 
 
@@ -94,9 +106,7 @@ def _vacancies(
     now: datetime,
 ) -> Iterator[Vacancy]:
     """Yield the vacancies of one day by start, facility and room."""
-    found = list(_of_day(question, masters, places, day, taken, now=now))
-    found.sort(key=lambda each: (each[2].span.start, each[0]))
-    for place, plan, offer in found:
+    for place, plan, offer in _in_order(question, masters, places, day, taken, now=now):
         vacancy = _vacancy(masters, masters.rooms[place], plan, day, offer, resident=resident, now=now)
         if vacancy is not None:
             yield vacancy
@@ -111,37 +121,59 @@ def _page(
     resident: bool,
     now: datetime,
     limit: int,
-    after: tuple[str, int, str, str] | None,
+    after: _Cursor | None,
 ) -> Found:
+    """Return the page after `after`; only the first page looks on, for the rooms that it did not reach."""
     items: list[Vacancy] = []
     counted: set[int] = set()
-    for day in dates.days_between(question.first, question.last):
-        if not question.asks_about(day):
-            continue
+    for day in filter(question.asks_about, dates.days_between(question.first, question.last)):
         full = len(items) > limit
         places = [place for place in asked if place not in counted] if full else asked
-        found = list(_of_day(question, masters, places, day, taken, now=now))
-        counted.update(place for place, _, _ in found)
-        if full:
-            continue
-        found.sort(key=lambda each: (each[2].span.start, each[0]))
-        for place, plan, offer in found:
-            vacancy = _vacancy(masters, masters.rooms[place], plan, day, offer, resident=resident, now=now)
-            if vacancy is None or (after is not None and vacancy.order <= after):
-                continue
-            items.append(vacancy)
+        if full and (after is not None or not places):
+            break
+        for place, plan, offer in _in_order(question, masters, places, day, taken, now=now):
+            offered = masters.rooms[place]
             if len(items) > limit:
-                break
+                if after is not None:
+                    break
+                if place not in counted:
+                    fee = _fee_yen(masters, offered, day, offer, resident=resident, now=now)
+                    if fee is not None:
+                        counted.add(place)
+                continue
+            if after is not None and _order(offered, day, offer) <= after.order:
+                continue
+            vacancy = _vacancy(masters, offered, plan, day, offer, resident=resident, now=now)
+            if vacancy is not None:
+                counted.add(place)
+                items.append(vacancy)
     cut = items[:limit]
-    following = _write_cursor(cut[-1]) if len(items) > limit else None
-    return Found(cut, following, len(counted), masters)
+    total_rooms = len(counted) if after is None else after.total_rooms
+    following = _write_cursor(cut[-1], total_rooms) if len(items) > limit else None
+    return Found(cut, following, total_rooms, masters)
+
+
+def _in_order(
+    question: Question, masters: Town, places: list[int], day: date, taken: Busy, *, now: datetime
+) -> list[tuple[int, DayPlan, Offer]]:
+    """Return the offers of a day by start, facility and room."""
+    found = list(_of_day(question, masters, places, day, taken, now=now))
+    found.sort(key=lambda each: (each[2].span.start, each[0]))
+    return found
+
+
+def _order(offered: Offered, day: date, offer: Offer) -> tuple[str, int, str, str]:
+    return day.isoformat(), offer.span.start, offered.facility.code, offered.room.code
 
 
 def _of_day(
     question: Question, masters: Town, places: list[int], day: date, taken: Busy, *, now: datetime
 ) -> Iterator[tuple[int, DayPlan, Offer]]:
+    today = dates.day_of(now)
+    if day < today:
+        return
     plans = masters.plans(day)
-    earliest = max(0, dates.minute_of(now, day) + 1) if dates.day_of(now) == day else 0
+    earliest = dates.minute_of(now, day) + 1 if day == today else 0
     taken_then = taken.on(day)
     # Many rooms share a timetable and what is taken of it: most answers are found, not worked out.
     known: dict[tuple[int, tuple[Span, ...], tuple[Closure, ...]], list[Offer]] = {}
@@ -208,31 +240,47 @@ def _vacancy(
     now: datetime,
 ) -> Vacancy | None:
     """Return the vacancy with its fee and state; None where it has no fee or it is too late for it."""
-    tariff = masters.tariff(offered, day)
-    acceptance = masters.acceptance(offered, day)
-    if tariff is None or now >= closes_at(acceptance, dates.moment(day, offer.span.start)):
+    yen = _fee_yen(masters, offered, day, offer, resident=resident, now=now)
+    if yen is None:
         return None
-    holiday = dates.is_weekend_or_holiday(day)
-    try:
-        yen = fee_yen(tariff, offered.room.id, offer.pieces, resident=resident, holiday=holiday)
-    except NoFeeForFrame:
-        return None
-    opening = opens_at(acceptance, day)
+    _, opening = masters.acceptance(offered, day)
     if now < opening:
         return Vacancy(offered, plan, day, offer, yen, "not_open_yet", opening)
     return Vacancy(offered, plan, day, offer, yen, "free")
 
 
-def _write_cursor(last: Vacancy) -> str:
-    return urlsafe_b64encode("|".join(map(str, last.order)).encode()).decode().rstrip("=")
+def _fee_yen(
+    masters: Town, offered: Offered, day: date, offer: Offer, *, resident: bool, now: datetime
+) -> int | None:
+    """Return the fee of an offer; None where it has none or it is too late for it."""
+    tariff = masters.tariff(offered, day)
+    acceptance, _ = masters.acceptance(offered, day)
+    if tariff is None:
+        return None
+    # What is offered begins later than now: only a window that ends earlier can have ended.
+    if acceptance.minutes_before_start and now >= closes_at(acceptance, dates.moment(day, offer.span.start)):
+        return None
+    holiday = dates.is_weekend_or_holiday(day)
+    try:
+        return fee_yen(tariff, offered.room.id, offer.pieces, resident=resident, holiday=holiday)
+    except NoFeeForFrame:
+        return None
 
 
-def _read_cursor(cursor: str | None) -> tuple[str, int, str, str] | None:
+def _write_cursor(last: Vacancy, total_rooms: int) -> str:
+    text = "|".join(map(str, (*last.order, total_rooms)))
+    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str | None) -> _Cursor | None:
     if not cursor:
         return None
     try:
         text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-        day, start, facility, room = text.split("|")
-        return day, int(start), facility, room
+        day, start, facility, room, total_rooms = text.split("|")
+        read = _Cursor(date.fromisoformat(day), int(start), facility, room, int(total_rooms))
     except ValueError:
         raise FieldInvalid(field="cursor", problem="unknown") from None
+    if read.total_rooms < 0:
+        raise FieldInvalid(field="cursor", problem="unknown")
+    return read

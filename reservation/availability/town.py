@@ -1,6 +1,7 @@
 """The masters of the whole town, kept in the process for the search until their version changes."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
@@ -8,9 +9,9 @@ from reservation import dates
 from reservation.database import Row, transaction
 from reservation.facilities import queries as masters
 from reservation.facilities.rules import (
+    D,
     DayPlan,
     FacilityFacts,
-    FacilityVersion,
     RoomFacts,
     Timetable,
     day_plan,
@@ -19,7 +20,7 @@ from reservation.facilities.rules import (
 from reservation.fees.queries import tariffs
 from reservation.fees.rules import Tariff
 from reservation.policies.queries import policies
-from reservation.policies.rules import AcceptanceTerms, Place, PolicyFacts, terms
+from reservation.policies.rules import AcceptanceTerms, Place, PolicyFacts, opens_at, terms
 from reservation.words import fold
 
 DAYS_KEPT = 120
@@ -72,7 +73,7 @@ class Town:
     features: dict[str, Named]
     equipment: dict[str, tuple[Named, tuple[int, ...]]]
     _plans: dict[date, list[DayPlan | None]] = field(default_factory=dict)
-    _acceptance: dict[tuple[int, date], AcceptanceTerms] = field(default_factory=dict)
+    _acceptance: dict[date, dict[int, tuple[AcceptanceTerms, datetime]]] = field(default_factory=dict)
 
     def plans(self, day: date) -> list[DayPlan | None]:
         """Return what each room of `rooms` offers on `day`, in the same order."""
@@ -80,7 +81,6 @@ class Town:
         if found is None:
             if len(self._plans) >= DAYS_KEPT:
                 self._plans.clear()
-                self._acceptance.clear()
             found = [day_plan(offered.facility, offered.room, day) for offered in self.rooms]
             self._plans[day] = found
         return found
@@ -88,10 +88,14 @@ class Town:
     def plan(self, offered: Offered, day: date) -> DayPlan | None:
         return day_plan(offered.facility, offered.room, day)
 
-    def acceptance(self, offered: Offered, day: date) -> AcceptanceTerms:
-        """Return the acceptance window's terms for a room and a day of use."""
-        key = (offered.room.id, day)
-        found = self._acceptance.get(key)
+    def acceptance(self, offered: Offered, day: date) -> tuple[AcceptanceTerms, datetime]:
+        """Return the acceptance window's terms for a room and a day of use, and when it opens."""
+        kept = self._acceptance.get(day)
+        if kept is None:
+            if len(self._acceptance) >= DAYS_KEPT:
+                self._acceptance.clear()
+            kept = self._acceptance[day] = {}
+        found = kept.get(offered.room.id)
         if found is None:
             version = on(offered.facility.versions, day)
             place = Place(
@@ -100,8 +104,9 @@ class Town:
                 offered.facility.code,
                 version.facility_class if version else "",
             )
-            found = terms(self.policies, AcceptanceTerms, place, day)
-            self._acceptance[key] = found
+            acceptance = terms(self.policies, AcceptanceTerms, place, day)
+            found = acceptance, opens_at(acceptance, day)
+            kept[offered.room.id] = found
         return found
 
     def tariff(self, offered: Offered, day: date) -> Tariff | None:
@@ -200,7 +205,7 @@ def _offered(
     equipment: set[str],
     today: date,
 ) -> Offered:
-    version = latest(facility, today)
+    version = then_or_next(facility.versions, today)
     texts = [version.name, version.name_kana, version.name_en, version.address]
     texts += [version.area.name, version.area.name_kana, version.area.name_en]
     for each in room.versions:
@@ -218,6 +223,6 @@ def _offered(
     )
 
 
-def latest(facility: FacilityFacts, today: date) -> FacilityVersion:
-    """Return the version of today, or the first that is still to come."""
-    return on(facility.versions, today) or facility.versions[0]
+def then_or_next(versions: Sequence[D], day: date) -> D:
+    """Return the version that holds on `day`, else the next, else the last there was; `versions` in order."""
+    return next((each for each in versions if each.valid_to is None or day < each.valid_to), versions[-1])

@@ -77,7 +77,7 @@ async def book(
         holder = await registrant(actor.id, wish.group)
         offer = await offered(wish, resident=holder.resident, now=now)
         _check_actor(actor, holder, offer, wish)
-        booked = _answer(offer, now)
+        booked = _answer(offer, wish, now)
         if request:
             kept = await _keep_answer(actor, request, booked, now=now)
             if kept:
@@ -99,9 +99,9 @@ def _check_actor(actor: Actor, holder: Registrant, offer: Offered, wish: Wish) -
         raise rules.TokenMayNotBook
 
 
-def _answer(offer: Offered, now: datetime) -> Booked:
+def _answer(offer: Offered, wish: Wish, now: datetime) -> Booked:
     free = offer.quote.total_yen == 0
-    held_until = None if free else now + timedelta(minutes=offer.hold.minutes)
+    held_until = None if free else min(now + timedelta(minutes=offer.hold.minutes), wish.starts_at)
     return Booked(
         new_reference(),
         new_reference(),

@@ -7,10 +7,8 @@ from litestar import Router, get, post
 from litestar.params import Parameter
 
 from reservation import dates
-from reservation.availability.alternatives import alternatives
-from reservation.availability.api import VacancyItem, vacancy_item
-from reservation.availability.queries import Vacancy
-from reservation.availability.rules import Question
+from reservation.availability.alternatives import near_use
+from reservation.availability.api import vacancy_item
 from reservation.bookings.actions import Booked, book, repeatable
 from reservation.bookings.cancelling import Cancelled
 from reservation.bookings.offers import quoted
@@ -120,17 +118,18 @@ async def post_quotes(request: AnyRequest, data: QuoteBody) -> dict[str, Any]:
     """Answer with the lines, which add up to `total_yen`; tax is contained in it."""
     caller = caller_of(request)
     wish = wish_of(msgspec.to_builtins(data), quote_only=True)
-    resident = await _resident(caller, wish, asked=data.resident)
+    resident = await _resident(caller, wish) if caller.actor.is_person else data.resident is not False
     quote = quote_json(await quoted(wish, resident=resident))
     if caller.language == "en":
         quote["lines"] = [{**line, "text": line["text_en"]} for line in quote["lines"]]
     return quote
 
 
-async def _resident(caller: Caller, wish: Wish, *, asked: bool | None) -> bool:
-    if caller.actor.is_person:
-        return (await registrant(caller.actor.id, wish.group)).resident
-    return asked is not False
+async def _resident(caller: Caller, wish: Wish) -> bool:
+    """Return the fee class that would be charged: the person's, or that of the group booked for."""
+    if wish.group is None:
+        return caller.resident
+    return (await registrant(caller.actor.id, wish.group)).resident
 
 
 @post("/bookings", status_code=201, summary="Book a room")
@@ -153,23 +152,10 @@ async def post_bookings(
             request=repeatable(key, wish) if key else None,
         )
     except SlotTaken as taken:
-        taken.facts["alternatives"] = await alternatives_to(wish, caller)
+        near = await near_use(wish, resident=await _resident(caller, wish), now=caller.now)
+        taken.facts["alternatives"] = [vacancy_item(each, caller.language) for each in near]
         raise
     return _booked_item(booked)
-
-
-async def alternatives_to(wish: Wish, caller: Caller) -> list[VacancyItem]:
-    """Return what could be booked instead of a wish whose slot is taken."""
-    return [vacancy_item(each, caller.language) for each in await vacancies_near(wish, caller)]
-
-
-async def vacancies_near(wish: Wish, caller: Caller) -> list[Vacancy]:
-    """Return the vacancies nearest to a wish, the nearest first."""
-    question = Question(
-        first=wish.on, last=wish.on, window=wish.span, purpose=wish.purpose or None, room=wish.room,
-        people=wish.people,
-    )  # fmt: skip
-    return await alternatives(question, resident=caller.resident, now=caller.now)
 
 
 def _booked_item(booked: Booked) -> BookedItem:

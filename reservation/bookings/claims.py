@@ -29,8 +29,10 @@ async def take(
     *,
     lapses_at: datetime | None,
 ) -> bool:
-    """Take all `parts` for `use`, or none; tell whether they were free."""
+    """Take all `parts` for `use`, or none; tell whether they were free. Of no parts nothing can be taken."""
     wanted = sorted(set(parts))
+    if not wanted:
+        return False
     taken = await fetch(_TAKE, use, wanted, starts_at, ends_at, lapses_at)
     if len(taken) == len(wanted):
         return True

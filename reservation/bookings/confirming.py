@@ -9,8 +9,12 @@ from reservation.bookings.queries import BookingFacts, booking_by_id
 from reservation.bookings.rules import ACTIVE, UNPAID, State
 from reservation.bookings.telling import tell
 from reservation.database import execute, fetch, transaction
+from reservation.dates import minute_of
+from reservation.facilities.queries import room_by_code
+from reservation.facilities.rules import day_plan
 from reservation.journal.actions import record
 from reservation.ledger.actions import charge
+from reservation.spans import Span
 
 
 async def confirm_paid(booking_id: int, *, now: datetime) -> bool:
@@ -21,7 +25,7 @@ async def confirm_paid(booking_id: int, *, now: datetime) -> bool:
     async with transaction():
         booking = await booking_by_id(booking_id, lock=True)
         state = State(booking.state)
-        if state not in UNPAID and not await _claimed_again(booking, now=now):
+        if state not in UNPAID and not await _claimed_again(booking, lapses_at=None, now=now):
             return state in ACTIVE
         await execute(
             "UPDATE booking SET state = 'confirmed', state_at = $2, held_until = NULL WHERE id = $1",
@@ -41,20 +45,30 @@ async def confirm_paid(booking_id: int, *, now: datetime) -> bool:
         return True
 
 
-async def _claimed_again(booking: BookingFacts, *, now: datetime) -> bool:
+async def _claimed_again(booking: BookingFacts, *, lapses_at: datetime | None, now: datetime) -> bool:
     """Take what a lapsed booking had again where all of it is free and its time has not come."""
     if booking.state != State.LAPSED or booking.starts_at <= now:
         return False
-    if not await _took_everything(booking, now=now):
+    if not await _is_open(booking):
+        return False
+    if not await _took_everything(booking, lapses_at=lapses_at, now=now):
         await claims.release([booking.use_id])
         return False
     await charge(booking.account, booking.revenue_account, booking.total_yen, now=now)
     return True
 
 
-async def _took_everything(booking: BookingFacts, *, now: datetime) -> bool:
+async def _is_open(booking: BookingFacts) -> bool:
+    """Tell whether the room is still offered then: it may have been closed since it was booked."""
+    found = await room_by_code(booking.room, since=booking.use_on)
+    plan = day_plan(*found, booking.use_on) if found else None
+    span = Span(minute_of(booking.starts_at, booking.use_on), minute_of(booking.ends_at, booking.use_on))
+    return plan is not None and not any(closure.span.overlaps(span) for closure in plan.closures)
+
+
+async def _took_everything(booking: BookingFacts, *, lapses_at: datetime | None, now: datetime) -> bool:
     span = (booking.starts_at, booking.ends_at)
-    if not await take_or_lapse(booking.use_id, booking.parts, *span, lapses_at=None, now=now):
+    if not await take_or_lapse(booking.use_id, booking.parts, *span, lapses_at=lapses_at, now=now):
         return False
     for code, quantity in booking.equipment:
         stock = [
@@ -64,17 +78,27 @@ async def _took_everything(booking: BookingFacts, *, now: datetime) -> bool:
                 code,
             )
         ]
-        if await take_units(booking.use_id, stock, quantity, *span, lapses_at=None, now=now) < quantity:
+        if await take_units(booking.use_id, stock, quantity, *span, lapses_at=lapses_at, now=now) < quantity:
             return False
     return True
 
 
 async def await_voucher(booking_id: int, *, until: datetime, now: datetime) -> bool:
-    """Keep a held booking until its konbini voucher ends; False where it is no hold any more."""
+    """Keep a booking until its konbini voucher ends, or its use begins; tell whether it waits for that.
+
+    A hold that lapsed before we heard of the voucher is claimed again where the slot is still free.
+    """
     async with transaction():
         booking = await booking_by_id(booking_id, lock=True)
-        if booking.state != State.HELD:
-            return booking.state == State.AWAITING_PAYMENT
+        if booking.state == State.AWAITING_PAYMENT:
+            return True
+        until = min(until, booking.starts_at)
+        held = booking.state == State.HELD
+        if until <= now or not (held or await _claimed_again(booking, lapses_at=until, now=now)):
+            await record(
+                WORKER, "booking.voucher_too_late", subject_kind="booking", subject=booking.ref, now=now
+            )
+            return False
         await execute(
             "UPDATE booking SET state = 'awaiting_payment', state_at = $2, held_until = $3 WHERE id = $1",
             booking.id,

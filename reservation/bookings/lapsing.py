@@ -1,5 +1,6 @@
 """Let overdue holds lapse, and extend a hold once."""
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -8,12 +9,14 @@ from reservation.bookings import claims, rules
 from reservation.bookings.queries import booking_by_id, booking_to_change, overdue_holds
 from reservation.bookings.rules import State
 from reservation.bookings.telling import tell
-from reservation.database import execute, fetch, retried, transaction
+from reservation.database import UNREACHABLE, execute, fetch, retried, transaction
 from reservation.dates import local
 from reservation.journal.actions import record
 from reservation.ledger.actions import cancel_charge
 from reservation.policies.queries import policies
 from reservation.policies.rules import HoldTerms, terms
+
+log = logging.getLogger("reservation.bookings")
 
 
 async def lapse(uses: Sequence[int], *, now: datetime) -> int:
@@ -73,10 +76,15 @@ async def take_units(
 
 
 async def lapse_overdue(*, now: datetime, limit: int = 200) -> int:
-    """Let every hold lapse that is over; each in a transaction of its own."""
+    """Let every hold lapse that is over; each in a transaction of its own, so that none stops the others."""
     lapsed = 0
     for use in await overdue_holds(now=now, limit=limit):
-        lapsed += await lapse([use], now=now)
+        try:
+            lapsed += await lapse([use], now=now)
+        except UNREACHABLE:
+            raise
+        except Exception:
+            log.exception("the hold of use %d did not lapse; it is tried again", use)
     return lapsed
 
 
@@ -97,7 +105,7 @@ async def extend_hold(actor: Actor, ref: str, *, now: datetime) -> datetime:
         if booking.hold_extended:
             raise rules.AlreadyExtended
         hold = terms(await policies(since=booking.use_on), HoldTerms, booking.place, booking.use_on)
-        until = booking.held_until + timedelta(minutes=hold.extension_minutes)
+        until = min(booking.held_until + timedelta(minutes=hold.extension_minutes), booking.starts_at)
         await execute(
             "UPDATE booking SET held_until = $2, hold_extended = true WHERE id = $1", booking.id, until
         )

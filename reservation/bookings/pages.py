@@ -10,11 +10,11 @@ from litestar import Response, Router, get, post
 from litestar.response import Redirect
 
 from reservation import dates
+from reservation.availability.alternatives import near_use
 from reservation.availability.pages import card_of
 from reservation.availability.town import Offered as OfferedRoom
-from reservation.availability.town import Town, latest, town
+from reservation.availability.town import Town, then_or_next, town
 from reservation.bookings.actions import book, form_repeatable
-from reservation.bookings.api import vacancies_near
 from reservation.bookings.cancelling import outcome_of
 from reservation.bookings.lapsing import extend_hold
 from reservation.bookings.offers import quoted
@@ -24,16 +24,18 @@ from reservation.bookings.wishes import wish_of
 from reservation.checkout.refunding import cancel_and_refund, refund_due, send_soon
 from reservation.errors import FieldInvalid, FieldsInvalid, NotFound, Refusal
 from reservation.facilities.rules import on
+from reservation.fees.rules import Quote
 from reservation.journal.queries import entries_about
 from reservation.people.queries import groups_of
+from reservation.people.registrants import registrant
 from reservation.web.caller import AnyRequest, Caller, caller_of, person_of
 from reservation.web.forms import form_of
 from reservation.web.page import render
 from reservation.web.refusals import field_texts, text_of
 
 USE = ("room", "date", "start", "end")
-# What the form keeps when somebody signs in first.
-KEPT = frozenset({"room", "date", "start", "end", "people", "purpose"})
+# What the form keeps when somebody signs in first or changes the time; and each `equipment.CODE`.
+KEPT = frozenset({*USE, "people", "purpose", "group", "admission_yen", "event_name"})
 # The rules that speak about one field of the form.
 FIELD_OF = {"over_capacity": "people", "purpose_not_allowed": "purpose", "equipment_taken": "equipment"}
 FEE_WORD = "使用料"
@@ -42,7 +44,10 @@ FEE_WORD = "使用料"
 @get("/bookings/new")
 async def get_new(request: AnyRequest) -> Response[str]:
     """Show what a chosen use costs, and ask for what else is needed."""
-    return await _form(request, dict(request.query_params), None)
+    # A form that is calculated again is another request: it gets a key of its own.
+    asked = request.query_params.items()
+    fields = {name: value for name, value in asked if name.isprintable() and name != "idempotency_key"}
+    return await _form(request, fields, None)
 
 
 @post("/bookings", status_code=303)
@@ -70,37 +75,35 @@ async def post_bookings(request: AnyRequest) -> Response[Any]:
 async def _form(request: AnyRequest, fields: dict[str, str], refusal: Refusal | None) -> Response[str]:
     """Show the booking form; without a readable use there is nothing to show but the refusal."""
     caller = caller_of(request)
-    wish = _wish_or_none(fields)
-    if wish is None:
-        wish_of(fields, quote_only=True)
-        raise FieldInvalid(field="date", problem="unreadable")
+    wish, unreadable = _readable(fields)
+    refusal = refusal or unreadable
     masters = await town(now=caller.now)
     offered = masters.by_code.get(wish.room)
     if offered is None:
         raise NotFound(kind="room", code=wish.room)
     groups = await groups_of(caller.actor.id) if caller.actor.is_person else []
-    near = await vacancies_near(wish, caller) if isinstance(refusal, SlotTaken) else []
+    resident, quote, unquoted = await _quoted(wish, caller)
+    near = await near_use(wish, resident=resident, now=caller.now) if isinstance(refusal, SlotTaken) else []
+    refusal = refusal or unquoted
     day = wish.on
     running = on(offered.facility.running, day)
-    try:
-        quote = await quoted(wish, resident=caller.resident)
-    except Refusal as other:
-        quote, refusal = None, refusal or other
+    kept = {name: value for name, value in fields.items() if value and _is_kept(name)}
     return render(
         request,
         "bookings/new.html",
         status=refusal.status if refusal else 200,
         wish=wish,
         offered=offered,
-        room=on(offered.room.versions, day) or offered.room.versions[0],
-        facility=on(offered.facility.versions, day) or latest(offered.facility, day),
+        room=then_or_next(offered.room.versions, day),
+        facility=then_or_next(offered.facility.versions, day),
         fee_word=running.fee_word if running else FEE_WORD,
         purposes=_purposes(masters, offered.room.group.purposes),
         equipment=_equipment(masters, offered, day),
         asks_admission=_asks_admission(masters, offered, day),
         starts=_steps(masters, offered, day, ends=False),
         ends=_steps(masters, offered, day, ends=True),
-        here=f"/bookings/new?{urlencode({key: value for key, value in fields.items() if key in KEPT})}",
+        here=f"/bookings/new?{urlencode(kept)}",
+        kept={name: value for name, value in kept.items() if name not in USE},
         groups=[group for group in groups if group.may_book],
         quote=quote,
         fields=fields,
@@ -111,13 +114,35 @@ async def _form(request: AnyRequest, fields: dict[str, str], refusal: Refusal | 
     )
 
 
-def _wish_or_none(fields: dict[str, str]) -> Wish | None:
-    """Return the use that the form is about, whatever else in it is missing."""
-    known: dict[str, str] = {name: fields[name] for name in USE if name in fields}
+def _readable(fields: dict[str, str]) -> tuple[Wish, Refusal | None]:
+    """Return what can be read of the form, and the refusal of the rest; what is only missing is none.
+
+    Raises:
+        FieldInvalid, FieldsInvalid: room and time cannot be read; without them there is nothing to show.
+    """
     try:
-        return wish_of(known, quote_only=True)
-    except (FieldInvalid, FieldsInvalid):
-        return None
+        return wish_of(fields, quote_only=True), None
+    except (FieldInvalid, FieldsInvalid) as refusal:
+        unread = set(refusal.facts.get("problems") or [refusal.facts["field"]])
+        if not unread.isdisjoint(USE):
+            raise
+        read = {name: value for name, value in fields.items() if name not in unread}
+        return wish_of(read, quote_only=True), refusal
+
+
+async def _quoted(wish: Wish, caller: Caller) -> tuple[bool, Quote | None, Refusal | None]:
+    """Return the fee class that would be charged and the quote, or the refusal where there is none."""
+    resident = caller.resident
+    try:
+        if caller.actor.is_person and wish.group is not None:
+            resident = (await registrant(caller.actor.id, wish.group)).resident
+        return resident, await quoted(wish, resident=resident), None
+    except Refusal as refusal:
+        return resident, None, refusal
+
+
+def _is_kept(name: str) -> bool:
+    return name in KEPT or name.startswith("equipment.")
 
 
 def _purposes(masters: Town, codes: tuple[str, ...]) -> list[Any]:

@@ -32,7 +32,8 @@ NEXT: dict[State, frozenset[State]] = {
     State.HELD: frozenset({State.AWAITING_PAYMENT, State.CONFIRMED, State.LAPSED, State.CANCELLED}),
     State.AWAITING_PAYMENT: frozenset({State.CONFIRMED, State.LAPSED, State.CANCELLED}),
     State.CONFIRMED: frozenset({State.USED, State.NO_SHOW, State.CANCELLED, State.REVOKED}),
-    State.LAPSED: frozenset({State.CONFIRMED}),  # paid too late, and the slot is still free
+    # Paid, or to be paid at a shop, too late, and the slot is still free.
+    State.LAPSED: frozenset({State.CONFIRMED, State.AWAITING_PAYMENT}),
     State.AWAITING_APPROVAL: frozenset({State.AWAITING_PAYMENT, State.WITHDRAWN, State.DISAPPROVED}),
 }
 # States in which a booking takes its parts.

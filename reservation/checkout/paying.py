@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
+
 from reservation import dates
 from reservation.actors import Actor
 from reservation.bookings.queries import BookingFacts, booking_to_change
@@ -38,11 +40,27 @@ class PaymentRefused(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
+class _Params:
+    """What the provider is asked for beside the amount, kept so that a second call asks for the same."""
+
+    description: str
+    page: str
+    methods: list[Method]
+    mail: str | None
+    locale: str
+    metadata: dict[str, str]
+    konbini_days: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Intent:
     id: int
     ref: str
+    payee: str
+    yen: int
     url: str | None
     expires_at: datetime
+    params: _Params | None
 
 
 async def begin_payment(actor: Actor, ref: str, *, base_url: str, now: datetime) -> str:
@@ -58,10 +76,12 @@ async def begin_payment(actor: Actor, ref: str, *, base_url: str, now: datetime)
     async with transaction():
         booking = await booking_to_change(actor, ref, PAYING_ROLES)
         _check_payable(booking, now)
-        intent = await _living_intent(booking, now) or await _new_intent(booking, now)
+        intent = await _living_intent(booking, now)
+        if intent is None:
+            intent = await _new_intent(booking, _params(booking, base_url, now), now)
     if intent.url:
         return intent.url
-    session = await _open_session(booking, intent, base_url=base_url, now=now)
+    session = await _open_session(intent)
     async with transaction():
         await execute(
             """UPDATE attempt SET state = 'open', session = $2, url = $3, expires_at = $4, state_at = $5
@@ -104,54 +124,73 @@ def _check_payable(booking: BookingFacts, now: datetime) -> None:
 
 async def _living_intent(booking: BookingFacts, now: datetime) -> _Intent | None:
     row = await fetch_row(
-        """SELECT id, ref, url, expires_at FROM attempt WHERE booking = $1 AND (
-             (state IN ('open', 'pending') AND expires_at > $2) OR (state = 'intended' AND made_at > $3))
-           ORDER BY id DESC LIMIT 1""",
+        """SELECT a.id, a.ref, p.code AS payee, a.yen, a.url, a.expires_at, a.params
+           FROM attempt a JOIN payee p ON p.id = a.payee WHERE a.booking = $1 AND (
+             (a.state IN ('open', 'pending') AND a.expires_at > $2)
+             OR (a.state = 'intended' AND a.made_at > $3))
+           ORDER BY a.id DESC LIMIT 1""",
         booking.id,
         now,
         now - timedelta(minutes=INTENT_MINUTES),
     )
-    return _Intent(row["id"], row["ref"], row["url"], row["expires_at"]) if row else None
+    if row is None:
+        return None
+    params = msgspec.json.decode(row["params"], type=_Params) if row["params"] else None
+    return _Intent(**dict(row) | {"params": params})
 
 
-async def _new_intent(booking: BookingFacts, now: datetime) -> _Intent:
-    ref, expires_at = new_reference(), now + timedelta(minutes=SESSION_MINUTES)
+async def _new_intent(booking: BookingFacts, params: _Params, now: datetime) -> _Intent:
+    ref = new_reference()
+    expires_at = (now + timedelta(minutes=SESSION_MINUTES)).replace(microsecond=0)
     row = await fetch_row(
-        """INSERT INTO attempt (ref, booking, payee, yen, state, expires_at, made_at, state_at)
-           VALUES ($1, $2, $3, $4, 'intended', $5, $6, $6) RETURNING id""",
+        """INSERT INTO attempt (ref, booking, payee, yen, state, expires_at, made_at, state_at, params)
+           VALUES ($1, $2, $3, $4, 'intended', $5, $6, $6, $7) RETURNING id""",
         ref,
         booking.id,
         booking.payee_id,
         booking.total_yen,
-        expires_at.replace(microsecond=0),
+        expires_at,
         now,
+        msgspec.json.encode(params).decode(),
     )
     if row is None:
         raise RuntimeError("an attempt was not stored")
-    return _Intent(row["id"], ref, None, expires_at.replace(microsecond=0))
+    return _Intent(row["id"], ref, booking.payee, booking.total_yen, None, expires_at, params)
 
 
-async def _open_session(
-    booking: BookingFacts, intent: _Intent, *, base_url: str, now: datetime
-) -> ProviderSession:
+def _params(booking: BookingFacts, base_url: str, now: datetime) -> _Params:
     english = booking.language == "en"
     room = (english and booking.room_name_en) or booking.room_name
     facility = (english and booking.facility_name_en) or booking.facility_name
-    page = f"{base_url}/bookings/{booking.ref}"
+    return _Params(
+        description=f"{facility} {room} {booking.use_on.isoformat()}",
+        page=f"{base_url}/bookings/{booking.ref}",
+        methods=methods_for(booking, now=now),
+        mail=booking.mail,
+        locale=booking.language,
+        metadata={"booking": booking.ref},
+        konbini_days=KONBINI_DAYS,
+    )
+
+
+async def _open_session(intent: _Intent) -> ProviderSession:
+    params = intent.params
+    if params is None:
+        raise PaymentUnavailable
     try:
         return await provider.create_session(
-            payee=booking.payee,
+            payee=intent.payee,
             attempt_ref=intent.ref,
-            yen=booking.total_yen,
-            description=f"{facility} {room} {booking.use_on.isoformat()}",
-            success_url=f"{page}/checkout",
-            cancel_url=page,
+            yen=intent.yen,
+            description=params.description,
+            success_url=f"{params.page}/checkout",
+            cancel_url=params.page,
             expires_at=intent.expires_at,
-            methods=methods_for(booking, now=now),
-            mail=booking.mail,
-            locale=booking.language,
-            metadata={"booking": booking.ref},
-            konbini_days=KONBINI_DAYS,
+            methods=params.methods,
+            mail=params.mail,
+            locale=params.locale,
+            metadata=params.metadata,
+            konbini_days=params.konbini_days,
         )
     except ProviderUnavailable:
         raise PaymentUnavailable from None

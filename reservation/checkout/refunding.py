@@ -1,25 +1,28 @@
 """Send money back: what is due is written first, then the provider is asked, then its answer is recorded."""
 
 import asyncio
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from reservation.actors import WORKER, Actor
+from reservation.actors import Actor
 from reservation.bookings.cancelling import Cancelled, cancel
 from reservation.bookings.queries import booking_by_id, own_booking
-from reservation.bookings.telling import tell
+from reservation.bookings.rules import NotPossibleNow
 from reservation.checkout import provider
-from reservation.checkout.provider import ProviderRefund, ProviderRefused, ProviderUnavailable
-from reservation.database import execute, fetch, fetch_row, fetch_value, transaction
+from reservation.checkout.provider import ProviderRefused, ProviderUnavailable
+from reservation.checkout.refunds import apply_refund, locked_refund, pause_refund, refuse_refund
+from reservation.database import UNREACHABLE, execute, fetch, fetch_row, fetch_value, retried, transaction
+from reservation.errors import NotAllowed, NotFound
 from reservation.journal.actions import record
-from reservation.ledger.actions import record_refund
 from reservation.ledger.queries import standing
 from reservation.references import new_reference
 
+log = logging.getLogger("reservation.checkout")
 PATIENCE_SECONDS = 4
 LEASE = timedelta(minutes=2)
-LONGEST_PAUSE = timedelta(hours=6)
+UNDERWAY = ("due", "sent", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,13 @@ class _Due:
     ref: str
     booking: int
     yen: int
+    mail: str | None
     payment: str
     payee: str
     tries: int
 
 
+@retried
 async def cancel_and_refund(actor: Actor, ref: str, *, now: datetime, reason: str = "") -> Cancelled:
     """Cancel a booking of the actor and write down what goes back; `send_refunds_of` sends it.
 
@@ -52,11 +57,7 @@ async def refund_what_is_due(booking_id: int, cause: str, *, now: datetime) -> i
     Called with the booking's row locked, so that nothing becomes due twice.
     """
     booking = await booking_by_id(booking_id, lock=True)
-    underway = await fetch_value(
-        "SELECT coalesce(sum(yen), 0) FROM refund WHERE booking = $1 AND state IN ('due', 'failed')",
-        booking_id,
-    )
-    left = due = -(await standing(booking.account)).owed_yen - int(underway)
+    left = due = -(await standing(booking.account)).owed_yen - await refund_due(booking_id)
     if due <= 0:
         return 0
     payments = await fetch(
@@ -68,14 +69,16 @@ async def refund_what_is_due(booking_id: int, cause: str, *, now: datetime) -> i
         yen = min(left, int(payment["kept"]))
         if yen > 0:
             await execute(
-                """INSERT INTO refund (ref, booking, attempt, yen, cause, state, tries, next_try_at, made_at,
-                                       state_at) VALUES ($1, $2, $3, $4, $5, 'due', 0, $6, $6, $6)""",
+                """INSERT INTO refund (ref, booking, attempt, yen, cause, mail, state, tries, next_try_at,
+                                       made_at, state_at)
+                   VALUES ($1, $2, $3, $4, $5, $7, 'due', 0, $6, $6, $6)""",
                 new_reference(),
                 booking_id,
                 payment["id"],
                 yen,
                 cause,
                 now,
+                booking.mail,
             )
             left -= yen
     return due - left
@@ -85,8 +88,9 @@ async def refund_due(booking_id: int) -> int:
     """Return the yen that are on their way back to the user of a booking."""
     return int(
         await fetch_value(
-            "SELECT coalesce(sum(yen), 0) FROM refund WHERE booking = $1 AND state IN ('due', 'failed')",
+            "SELECT coalesce(sum(yen), 0) FROM refund WHERE booking = $1 AND state = ANY ($2)",
             booking_id,
+            UNDERWAY,
         )
     )
 
@@ -98,7 +102,13 @@ async def send_due_refunds(*, now: datetime, booking: str | None = None) -> int:
     """
     sent = 0
     while (due := await _lease(booking, now=now)) is not None:
-        sent += await _send(due, now=now)
+        try:
+            sent += await _send(due, now=now)
+        except UNREACHABLE:
+            raise
+        except Exception as error:
+            log.exception("refund %s failed; it is tried again", due.ref)
+            await pause_refund(due.id, due.tries, repr(error), now=now)
     return sent
 
 
@@ -117,7 +127,7 @@ async def _lease(booking: str | None, *, now: datetime) -> _Due | None:
                  SELECT r.id FROM refund r JOIN booking b ON b.id = r.booking
                  WHERE r.state = 'due' AND r.next_try_at <= $1 AND ($3::text IS NULL OR b.ref = $3)
                  ORDER BY r.id LIMIT 1 FOR UPDATE OF r SKIP LOCKED)
-               RETURNING id, ref, booking, yen, tries,
+               RETURNING id, ref, booking, yen, mail, tries,
                  (SELECT payment FROM attempt a WHERE a.id = refund.attempt) AS payment,
                  (SELECT p.code FROM attempt a JOIN payee p ON p.id = a.payee WHERE a.id = refund.attempt)
                    AS payee""",
@@ -129,55 +139,47 @@ async def _lease(booking: str | None, *, now: datetime) -> _Due | None:
 
 
 async def _send(due: _Due, *, now: datetime) -> bool:
-    booking = await booking_by_id(due.booking)
     try:
         answer = await provider.create_refund(
-            payee=due.payee, refund_ref=due.ref, payment=due.payment, yen=due.yen, mail=booking.mail
+            payee=due.payee, refund_ref=due.ref, payment=due.payment, yen=due.yen, mail=due.mail
         )
     except ProviderUnavailable as error:
-        pause = min(LONGEST_PAUSE, timedelta(minutes=2**due.tries))
-        await execute(
-            "UPDATE refund SET next_try_at = $2, error = $3 WHERE id = $1", due.id, now + pause, str(error)
-        )
+        await pause_refund(due.id, due.tries, str(error), now=now)
         return False
     except ProviderRefused as error:
-        await _fail(due, str(error), now=now)
+        await refuse_refund(due.ref, str(error), now=now)
         return False
-    if answer.has_failed:
-        await _fail(due, answer.status, now=now)
-        return False
-    return await _done(due, answer, now=now)
+    return await apply_refund(due.ref, answer, now=now) in {"refund_sent", "refunded"}
 
 
-async def _done(due: _Due, answer: ProviderRefund, *, now: datetime) -> bool:
+@retried
+async def retry_refund(actor: Actor, ref: str, *, now: datetime) -> str:
+    """Let a refund that failed become due once more, for the provider a new one; return its new reference.
+
+    Raises:
+        NotAllowed: neither `record_payment` nor `administer` is the actor's. NotFound: there is none.
+        NotPossibleNow: it has not failed.
+    """
     async with transaction():
-        done = await fetch_value(
-            """UPDATE refund SET state = 'done', state_at = $2, provider_refund = $3, error = NULL
-               WHERE id = $1 AND state = 'due' RETURNING id""",
-            due.id,
-            now,
-            answer.id,
-        )
-        if done is None:
-            return False
-        booking = await booking_by_id(due.booking)
-        await record_refund(booking.account, booking.provider_account, due.yen, reference=answer.id, now=now)
-        await tell("refund-made", booking, now=now, refund_yen=due.yen)
-        await record(
-            WORKER, "refund.made", subject_kind="booking", subject=booking.ref, now=now,
-            facts={"yen": due.yen, "refund": due.ref},
-        )  # fmt: skip
-        return True
-
-
-async def _fail(due: _Due, error: str, *, now: datetime) -> None:
-    """Leave a refund that the provider refuses on the list for the office."""
-    async with transaction():
+        if not (actor.may("record_payment") or actor.may("administer")):
+            raise NotAllowed(privilege="record_payment")
+        refund = await locked_refund(ref)
+        if refund is None:
+            raise NotFound(kind="refund", code=ref)
+        if refund.state != "failed":
+            raise NotPossibleNow(state=refund.state)
+        booking = await booking_by_id(refund.booking)
+        new = new_reference()
         await execute(
-            "UPDATE refund SET state = 'failed', state_at = $2, error = $3 WHERE id = $1", due.id, now, error
+            """UPDATE refund SET ref = $2, state = 'due', state_at = $3, made_at = $3, next_try_at = $3,
+                 tries = 0, provider_refund = NULL, error = NULL, mail = $4 WHERE id = $1""",
+            refund.id,
+            new,
+            now,
+            booking.mail,
         )
-        booking = await booking_by_id(due.booking)
         await record(
-            WORKER, "refund.failed", subject_kind="booking", subject=booking.ref, now=now,
-            facts={"yen": due.yen, "error": error},
+            actor, "refund.retried", subject_kind="booking", subject=booking.ref, now=now,
+            facts={"yen": refund.yen, "refund": new, "before": refund.ref},
         )  # fmt: skip
+        return new

@@ -11,7 +11,7 @@ from reservation.checkout import provider
 from reservation.checkout.paying import voucher_ends_at
 from reservation.checkout.provider import ProviderSession
 from reservation.checkout.refunding import refund_what_is_due
-from reservation.database import execute, fetch_row, retried, transaction
+from reservation.database import execute, fetch_row, fetch_value, retried, transaction
 from reservation.journal.actions import record
 from reservation.ledger.actions import record_payment
 
@@ -25,45 +25,51 @@ class _Attempt:
     state: str
 
 
-async def settle(payee: str, session_id: str, *, now: datetime, kind: str = "") -> str:
+async def settle(
+    payee: str, session_id: str, *, now: datetime, kind: str = "", at: datetime | None = None
+) -> str:
     """Fetch a session from the provider and do what follows from it; return what that was.
 
-    `kind` is the event that hinted at it, if one did.
+    `kind` is the event that hinted at it, if one did, and `at` when the provider made it. `payee` is whose
+    account the event came from; accounts with one key share their events, so the attempt's own goes before.
 
     Raises:
         ProviderUnavailable: ask again later. ProviderRefused: the account knows no such session.
     """
-    session = await provider.fetch_session(payee, session_id)
-    return await apply_session(payee, session, now=now, kind=kind)
+    own = await fetch_value(
+        "SELECT p.code FROM attempt a JOIN payee p ON p.id = a.payee WHERE a.session = $1", session_id
+    )
+    session = await provider.fetch_session(own or payee, session_id)
+    return await apply_session(own or payee, session, now=now, kind=kind, at=at)
 
 
 @retried
-async def apply_session(payee: str, session: ProviderSession, *, now: datetime, kind: str = "") -> str:
-    """Do what follows from the state of a session, as `settle` fetched it."""
+async def apply_session(
+    payee: str, session: ProviderSession, *, now: datetime, kind: str = "", at: datetime | None = None
+) -> str:
+    """Do what follows from the state of a session, as `settle` fetched it from the account of `payee`."""
     async with transaction():
-        attempt = await _attempt_of(payee, session)
+        attempt = await _attempt_of(session)
         if attempt is None:
-            await _alarm("payment.unknown_session", session, now=now)
+            await _alarm("payment.unknown_session", payee, session, now=now)
             return "unknown_session"
         if session.yen != attempt.yen or session.currency != "jpy":
-            await _alarm("payment.amount_differs", session, now=now)
+            await _alarm("payment.amount_differs", payee, session, now=now)
             return "amount_differs"
         if session.is_paid:
             return await _paid(attempt, session, now=now)
         if session.awaits_voucher:
-            return await _voucher(attempt, session, now=now, kind=kind)
+            return await _voucher(attempt, session, now=now, kind=kind, at=at or now)
         if session.status == "expired":
             await _mark(attempt, "expired", session, now=now)
         return session.status
 
 
-async def _attempt_of(payee: str, session: ProviderSession) -> _Attempt | None:
+async def _attempt_of(session: ProviderSession) -> _Attempt | None:
     """Return the attempt of a session, locked; one whose answer got lost is known by its reference."""
     row = await fetch_row(
-        """SELECT a.id, a.ref, a.booking, a.yen, a.state FROM attempt a JOIN payee p ON p.id = a.payee
-           WHERE p.code = $1 AND (a.session = $2 OR (a.session IS NULL AND a.ref = $3))
-           FOR UPDATE OF a""",
-        payee,
+        """SELECT id, ref, booking, yen, state FROM attempt
+           WHERE session = $1 OR (session IS NULL AND ref = $2) FOR UPDATE""",
         session.id,
         session.reference,
     )
@@ -97,12 +103,15 @@ async def _tell_refund(booking: BookingFacts, yen: int, *, now: datetime) -> Non
     await tell("payment-received-late", booking, now=now, refund_yen=yen)
 
 
-async def _voucher(attempt: _Attempt, session: ProviderSession, *, now: datetime, kind: str) -> str:
+async def _voucher(
+    attempt: _Attempt, session: ProviderSession, *, now: datetime, kind: str, at: datetime
+) -> str:
     if kind.endswith("async_payment_failed"):
         await _mark(attempt, "failed", session, now=now)
         return "voucher_failed"
     if attempt.state in {"intended", "open"}:
-        until = voucher_ends_at(now)
+        # The page was open when the voucher was chosen, however late we hear of it.
+        until = voucher_ends_at(min(now, at, session.expires_at))
         await _mark(attempt, "pending", session, now=now)
         await execute("UPDATE attempt SET expires_at = $2 WHERE id = $1", attempt.id, until)
         await await_voucher(attempt.booking, until=until, now=now)
@@ -121,9 +130,14 @@ async def _mark(attempt: _Attempt, state: str, session: ProviderSession, *, now:
     )
 
 
-async def _alarm(act: str, session: ProviderSession, *, now: datetime) -> None:
+async def _alarm(act: str, payee: str, session: ProviderSession, *, now: datetime) -> None:
     """Journal what nobody can explain by itself; no money moves on it."""
     await record(
         WORKER, act, subject_kind="session", subject=session.id, now=now,
-        facts={"yen": session.yen, "currency": session.currency, "reference": session.reference},
+        facts={
+            "payee": payee,
+            "yen": session.yen,
+            "currency": session.currency,
+            "reference": session.reference,
+        },
     )  # fmt: skip

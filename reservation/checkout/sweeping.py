@@ -1,39 +1,90 @@
-"""Ask the provider about payments that no event has brought to an end."""
+"""Ask the provider about payments and refunds that no event has brought to an end."""
 
+import logging
 from datetime import datetime, timedelta
+from typing import Any
 
 from reservation.checkout import provider
 from reservation.checkout.paying import INTENT_MINUTES
 from reservation.checkout.provider import ProviderRefused, ProviderUnavailable
+from reservation.checkout.refunds import look_after_sent
 from reservation.checkout.settling import settle
-from reservation.database import execute, fetch, fetch_row
+from reservation.database import UNREACHABLE, execute, fetch, fetch_row
+
+log = logging.getLogger("reservation.checkout")
+LONGEST_PAUSE = timedelta(hours=6)
+MOST_DOUBLINGS = 12
+# A shop may report what was paid in the last minute some days later.
+VOUCHER_GRACE = timedelta(days=3)
 
 _UNSETTLED = """
-SELECT a.session, p.code AS payee, b.state IN ('held', 'awaiting_payment') AS wanted
+SELECT a.id, a.ref, a.session, a.state, a.expires_at, a.tries, p.code AS payee,
+       b.state IN ('held', 'awaiting_payment') AS wanted
 FROM attempt a JOIN payee p ON p.id = a.payee JOIN booking b ON b.id = a.booking
-WHERE a.session IS NOT NULL
+WHERE a.session IS NOT NULL AND (a.next_try_at IS NULL OR a.next_try_at <= $1)
   AND ((a.state = 'open' AND (a.expires_at <= $1 OR b.state NOT IN ('held', 'awaiting_payment')))
-    -- A voucher's end reaches us as an event; for some days we ask ourselves too.
-    OR (a.state = 'pending' AND a.expires_at BETWEEN $1::timestamptz - interval '3 days' AND $1))
-ORDER BY a.id LIMIT 100"""
+    -- A voucher's end reaches us as an event; we ask ourselves too.
+    OR (a.state = 'pending' AND a.expires_at <= $1))
+ORDER BY coalesce(a.next_try_at, a.expires_at), a.id LIMIT 100"""
 
 
 async def sweep(*, now: datetime) -> int:
     """Settle what is overdue, close the pages of bookings that are gone; return how many were looked at."""
     rows = await fetch(_UNSETTLED, now)
     for row in rows:
+        problem = None
         try:
-            if not row["wanted"]:
-                await _close(row["payee"], row["session"])
-            await settle(row["payee"], row["session"], now=now)
-        except (ProviderUnavailable, ProviderRefused):
-            continue
+            await _look_at(row, now=now)
+        except UNREACHABLE:
+            raise
+        except (ProviderUnavailable, ProviderRefused) as error:
+            problem = str(error)
+        except Exception as error:
+            log.exception("attempt %s failed; it is looked at again", row["ref"])
+            problem = repr(error)
+        await _pause(row, problem, now=now)
     await execute(
         """UPDATE attempt SET state = 'failed', state_at = $1 WHERE state = 'intended' AND made_at < $2""",
         now,
         now - timedelta(minutes=INTENT_MINUTES * 2),
     )
-    return len(rows)
+    return len(rows) + await look_after_sent(now=now)
+
+
+async def _look_at(row: Any, *, now: datetime) -> None:
+    try:
+        if not row["wanted"]:
+            await _close(row["payee"], row["session"])
+        outcome = await settle(row["payee"], row["session"], now=now)
+    except ProviderRefused as refused:
+        if refused.code != "resource_missing":
+            raise
+        await _give_up(row["id"], str(refused), now=now)
+        return
+    if outcome == "voucher_issued" and row["state"] == "pending" and row["expires_at"] + VOUCHER_GRACE <= now:
+        await _give_up(row["id"], "the voucher was not paid", now=now)
+
+
+async def _give_up(attempt: int, why: str, *, now: datetime) -> None:
+    """Look no more; where it is paid after all, its event settles it."""
+    await execute(
+        """UPDATE attempt SET state = 'failed', state_at = $2, error = $3
+           WHERE id = $1 AND state IN ('open', 'pending')""",
+        attempt,
+        now,
+        why,
+    )
+
+
+async def _pause(row: Any, problem: str | None, *, now: datetime) -> None:
+    pause = min(LONGEST_PAUSE, timedelta(minutes=2 ** min(row["tries"], MOST_DOUBLINGS)))
+    await execute(
+        """UPDATE attempt SET tries = tries + 1, next_try_at = $2, error = coalesce($3, error)
+           WHERE id = $1""",
+        row["id"],
+        now + pause,
+        problem,
+    )
 
 
 async def _close(payee: str, session: str) -> None:

@@ -15,7 +15,8 @@ class Attempt(Table):
     """One payment that a user set out to make; its `ref` is the idempotency key of the provider call.
 
     `state`: `intended` (recorded, provider not answered yet), `open`, `pending` (a voucher was shown),
-    `paid`, `expired`, `failed`.
+    `paid`, `expired`, `failed`. `params` is what the provider was asked for: a call that is made again
+    asks for the same. `next_try_at` is when the sweep looks again; none: as soon as it is overdue.
     """
 
     id = BigSerial(primary_key=True)
@@ -27,23 +28,32 @@ class Attempt(Table):
     session = Text(null=True, default=None, unique=True)
     payment = Text(null=True, default=None, unique=True)
     url = Text(null=True, default=None)
+    params = JSONB(null=True, default=None)
     expires_at = Timestamptz(null=True, default=None)
     made_at = Timestamptz(null=False, default=None)
     state_at = Timestamptz(null=False, default=None)
+    tries = Integer(null=False, default=0)
+    next_try_at = Timestamptz(null=True, default=None)
+    error = Text(null=True, default=None)
 
     attempt_is_about_something = Check("yen > 0")
     attempt_state_is_known = Check("state IN ('intended', 'open', 'pending', 'paid', 'expired', 'failed')")
 
 
 class InboxEvent(Table):
-    """What the provider sent (受信通知): a hint, kept once; the truth is fetched when it is handled."""
+    """What the provider sent (受信通知): a hint, kept once; the truth is fetched when it is handled.
+
+    `body` is emptied then: it names people, and nothing needs it any more. `made_at` is the provider's.
+    """
 
     id = BigSerial(primary_key=True)
     event = Text(null=False, default=None)
     payee = ForeignKey(Payee, null=False, default=None, on_delete=RESTRICT)
     kind = Text(null=False, default=None)
     session = Text(null=True, default=None)
+    refund = Text(null=True, default=None)
     body = JSONB(null=False, default=None)
+    made_at = Timestamptz(null=True, default=None)
     received_at = Timestamptz(null=False, default=None)
     handled_at = Timestamptz(null=True, default=None)
     next_try_at = Timestamptz(null=False, default=None)
@@ -54,7 +64,11 @@ class InboxEvent(Table):
 
 
 class Refund(Table):
-    """Money that goes back (還付); its `ref` is the idempotency key of the provider call."""
+    """Money that goes back (還付); its `ref` is the idempotency key of the provider call.
+
+    `state`: `due`, `sent` (the provider took it and is not done yet), `done`, `failed`. `mail` is where the
+    payer of a voucher is asked for a bank account, as it was when the refund was written down.
+    """
 
     id = BigSerial(primary_key=True)
     ref = Text(null=False, default=None, unique=True)
@@ -62,6 +76,7 @@ class Refund(Table):
     attempt = ForeignKey(Attempt, null=False, default=None, on_delete=RESTRICT)
     yen = Integer(null=False, default=None)
     cause = Text(null=False, default=None)
+    mail = Text(null=True, default=None)
     state = Text(null=False, default=None)
     provider_refund = Text(null=True, default=None, unique=True)
     tries = Integer(null=False, default=0)
@@ -71,4 +86,4 @@ class Refund(Table):
     error = Text(null=True, default=None)
 
     refund_is_about_something = Check("yen > 0")
-    refund_state_is_known = Check("state IN ('due', 'done', 'failed')")
+    refund_state_is_known = Check("state IN ('due', 'sent', 'done', 'failed')")

@@ -14,7 +14,8 @@ _FACILITY = """jsonb_build_object(
       'valid_from', v.valid_from, 'valid_to', v.valid_to, 'name', v.name, 'name_kana', v.name_kana,
       'name_en', v.name_en, 'facility_class', v.facility_class, 'postal_code', v.postal_code,
       'address', v.address, 'phone', v.phone, 'area', jsonb_build_object(
-        'code', a.code, 'name', a.name, 'name_kana', a.name_kana, 'name_en', a.name_en)))
+        'code', a.code, 'name', a.name, 'name_kana', a.name_kana, 'name_en', a.name_en))
+      ORDER BY v.valid_from)
     FROM facility_version v JOIN area a ON a.id = v.area
     WHERE v.facility = f.id AND (v.valid_to IS NULL OR v.valid_to > $2)),
   'running', (SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -22,12 +23,13 @@ _FACILITY = """jsonb_build_object(
       'running_body', u.running_body, 'approver', u.approver, 'approval_word', u.approval_word,
       'fee_word', u.fee_word, 'reduction_decider', u.reduction_decider, 'payee_id', p.id,
       'payee_code', p.code, 'payee_name', p.name, 'payee_name_en', p.name_en,
-      'revenue_account', p.revenue_account, 'provider_account', p.provider_account)), '[]')
+      'revenue_account', p.revenue_account, 'provider_account', p.provider_account)
+      ORDER BY u.valid_from), '[]')
     FROM facility_running u JOIN payee p ON p.id = u.payee
     WHERE u.facility = f.id AND (u.valid_to IS NULL OR u.valid_to > $2)),
   'opening', (SELECT coalesce(jsonb_agg(jsonb_build_object(
       'valid_from', o.valid_from, 'valid_to', o.valid_to, 'day_kind', o.day_kind,
-      'opens', o.opens_minute, 'closes', o.closes_minute)), '[]')
+      'opens', o.opens_minute, 'closes', o.closes_minute) ORDER BY o.valid_from, o.id), '[]')
     FROM opening_hours o WHERE o.facility = f.id AND (o.valid_to IS NULL OR o.valid_to > $2)),
   'closed', (SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
       'kind', c.kind, 'category', c.category, 'reason', c.reason, 'starts', c.starts_minute,
@@ -50,13 +52,14 @@ _ROOM = """jsonb_build_object(
   'versions', (SELECT jsonb_agg(jsonb_build_object(
       'valid_from', v.valid_from, 'valid_to', v.valid_to, 'name', v.name, 'name_kana', v.name_kana,
       'name_en', v.name_en, 'capacity', v.capacity, 'drawn_by_lot', v.drawn_by_lot,
-      'parts', (SELECT jsonb_agg(rp.part ORDER BY rp.part) FROM room_part rp WHERE rp.room_version = v.id)))
+      'parts', (SELECT jsonb_agg(rp.part ORDER BY rp.part) FROM room_part rp WHERE rp.room_version = v.id))
+      ORDER BY v.valid_from)
     FROM room_version v WHERE v.room = r.id AND (v.valid_to IS NULL OR v.valid_to > $2)),
   'group', jsonb_build_object(
     'id', g.id, 'code', g.code,
     'versions', (SELECT coalesce(jsonb_agg(jsonb_build_object(
         'valid_from', gv.valid_from, 'valid_to', gv.valid_to, 'name', gv.name,
-        'area_sqm', gv.area_sqm, 'attached', gv.attached)), '[]')
+        'area_sqm', gv.area_sqm, 'attached', gv.attached) ORDER BY gv.valid_from), '[]')
       FROM room_group_version gv WHERE gv.room_group = g.id AND (gv.valid_to IS NULL OR gv.valid_to > $2)),
     'timetables', (SELECT coalesce(jsonb_agg(jsonb_build_object(
         'valid_from', t.valid_from, 'valid_to', t.valid_to, 'season_from', t.season_from,
@@ -65,7 +68,7 @@ _ROOM = """jsonb_build_object(
         'frames', (SELECT jsonb_agg(jsonb_build_object(
             'code', x.code, 'name', x.name, 'name_en', x.name_en, 'starts', x.starts_minute,
             'ends', x.ends_minute, 'step', x.step_minutes) ORDER BY x.starts_minute, x.id)
-          FROM frame x WHERE x.timetable = t.id))), '[]')
+          FROM frame x WHERE x.timetable = t.id)) ORDER BY t.valid_from, t.id), '[]')
       FROM timetable t WHERE t.room_group = g.id AND (t.valid_to IS NULL OR t.valid_to > $2)
         AND EXISTS (SELECT FROM frame x WHERE x.timetable = t.id)),
     'purposes', (SELECT coalesce(jsonb_agg(p.code ORDER BY p.code), '[]')

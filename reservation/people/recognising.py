@@ -11,7 +11,7 @@ from reservation.errors import Refusal
 from reservation.people.rules import source_of
 from reservation.people.signing_in import actor_of_session
 from reservation.people.throttling import count_request
-from reservation.people.tokens import actor_of_token
+from reservation.people.tokens import bearer_of_token
 from reservation.settings import settings
 from reservation.web.caller import AnyRequest, Caller, unknown_caller
 
@@ -59,12 +59,14 @@ async def _recognised(request: AnyRequest) -> Caller:
 
 
 async def _by_token(secret: str, unknown: Caller) -> Caller:
-    actor = await actor_of_token(secret, now=unknown.now)
-    if actor is None:
+    bearer = await bearer_of_token(secret, now=unknown.now)
+    if bearer is None:
         await _count(f"address {unknown.source}", unknown)
         raise TokenUnknown
-    await _count(f"{actor.kind} {actor.id}", unknown)
-    return Caller(actor, unknown.language, unknown.now, source=unknown.source)
+    await _count(f"{bearer.actor.kind} {bearer.actor.id}", unknown)
+    return Caller(
+        bearer.actor, unknown.language, unknown.now, resident=bearer.resident, source=unknown.source
+    )
 
 
 async def _by_session(secret: str | None, unknown: Caller) -> Caller:

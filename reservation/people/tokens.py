@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
 from reservation.actors import Actor
@@ -16,7 +17,7 @@ from reservation.references import new_reference
 PREFIX = "rsv_"
 
 ACTOR = """
-    SELECT api_token.scopes, person.id AS person, person.user_number,
+    SELECT api_token.scopes, person.id AS person, person.user_number, person.residence,
         staff.id AS staff, staff.name, staff.role
     FROM api_token
     LEFT JOIN person ON person.id = api_token.person
@@ -27,6 +28,14 @@ INSERT = """
     INSERT INTO api_token (ref, secret_hash, person, staff, name, scopes, created_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Who a token acts for; `resident` is the fee class of its person."""
+
+    actor: Actor
+    resident: bool = True
 
 
 async def make_token(actor: Actor, name: str, scopes: Collection[str], *, now: datetime) -> tuple[str, str]:
@@ -61,7 +70,13 @@ async def make_token(actor: Actor, name: str, scopes: Collection[str], *, now: d
         return ref, secret
 
 
-async def actor_of_token(secret: str, *, now: datetime) -> Actor | None:  # noqa: ARG001  a token may once have an end
+async def actor_of_token(secret: str, *, now: datetime) -> Actor | None:
+    """Return the actor of `bearer_of_token` alone."""
+    bearer = await bearer_of_token(secret, now=now)
+    return bearer.actor if bearer else None
+
+
+async def bearer_of_token(secret: str, *, now: datetime) -> Bearer | None:  # noqa: ARG001  a token may once have an end
     """Return who a token acts for, limited to its scopes; None: unknown, revoked, account closed."""
     if not secret.startswith(PREFIX):
         return None
@@ -70,9 +85,10 @@ async def actor_of_token(secret: str, *, now: datetime) -> Actor | None:  # noqa
         return None
     scopes = frozenset(row["scopes"].split())
     if row["person"] is not None:
-        return person_actor(row["person"], row["user_number"], scopes)
+        actor = person_actor(row["person"], row["user_number"], scopes)
+        return Bearer(actor, resident=row["residence"] != "nonresident")
     if row["staff"] is not None:
-        return staff_actor(row["staff"], row["name"], row["role"], scopes)
+        return Bearer(staff_actor(row["staff"], row["name"], row["role"], scopes))
     return None
 
 

@@ -24,14 +24,30 @@ CHECKS: dict[str, str] = {
     "active_future_use_has_exactly_its_claims": """
         SELECT 'booking ' || b.ref FROM booking b
         WHERE b.state IN ('held', 'awaiting_approval', 'awaiting_payment', 'confirmed') AND b.ends_at > $1
-          AND (SELECT array_agg(c.part ORDER BY c.part) FROM claim c
+          AND coalesce((SELECT array_agg(c.part ORDER BY c.part) FROM claim c
                JOIN part p ON p.id = c.part AND p.equipment IS NULL
-               WHERE c."use" = b."use" AND c.starts_at = b.starts_at AND c.ends_at = b.ends_at)
+               WHERE c."use" = b."use" AND c.starts_at = b.starts_at AND c.ends_at = b.ends_at), '{}')
             IS DISTINCT FROM
               (SELECT array_agg(rp.part ORDER BY rp.part) FROM room_version v
                JOIN room_part rp ON rp.room_version = v.id
                WHERE v.room = b.room AND v.valid_from <= b.use_on
                  AND (v.valid_to IS NULL OR b.use_on < v.valid_to))""",
+    "active_future_use_has_its_equipment": """
+        SELECT 'booking ' || b.ref FROM booking b
+        WHERE b.state IN ('held', 'awaiting_approval', 'awaiting_payment', 'confirmed') AND b.ends_at > $1
+          AND (SELECT jsonb_object_agg(w.code, w.units) FROM (
+                 SELECT e->>'code' AS code, sum((e->>'quantity')::int) AS units
+                 FROM jsonb_array_elements(b.equipment) e GROUP BY 1) w WHERE w.units > 0)
+            IS DISTINCT FROM
+              (SELECT jsonb_object_agg(h.code, h.units) FROM (
+                 SELECT q.code, count(*) AS units FROM claim c JOIN part p ON p.id = c.part
+                 JOIN equipment q ON q.id = p.equipment
+                 WHERE c."use" = b."use" AND c.starts_at = b.starts_at AND c.ends_at = b.ends_at
+                 GROUP BY 1) h)""",
+    "blocks_have_their_claims": """
+        SELECT 'block ' || k.ref FROM block k
+        WHERE k.lifted_at IS NULL AND k.ends_at > $1
+          AND NOT EXISTS (SELECT FROM claim c WHERE c."use" = k."use")""",
     "no_claim_is_orphaned": """
         SELECT 'claim ' || c.id || ' of use ' || c."use" FROM claim c
         LEFT JOIN booking b ON b."use" = c."use" LEFT JOIN block k ON k."use" = c."use"
@@ -42,13 +58,15 @@ CHECKS: dict[str, str] = {
         WHERE b.state IN ('held', 'awaiting_payment', 'confirmed')
           AND c.lapses_at IS DISTINCT FROM b.held_until""",
     "accounts_add_up_to_what_bookings_say": """
-        SELECT 'booking ' || b.ref || ' (' || b.state || ') owes ' || s.owed || ' yen' FROM booking b
-        JOIN (SELECT account, sum(yen) AS owed FROM (
-                SELECT debit AS account, yen FROM transfer UNION ALL SELECT credit, -yen FROM transfer) t
-              GROUP BY account) s ON s.account = b.account
-        WHERE s.owed <> CASE WHEN b.state IN ('held', 'awaiting_payment') THEN b.total_yen ELSE 0 END
-          AND s.owed + coalesce((SELECT sum(r.yen) FROM refund r
-                                 WHERE r.booking = b.id AND r.state IN ('due', 'failed')), 0) <> 0""",
+        SELECT 'booking ' || b.ref || ' (' || b.state || ') owes ' || coalesce(s.owed, 0) || ' yen'
+        FROM booking b
+        LEFT JOIN (SELECT account, sum(yen) AS owed FROM (
+                     SELECT debit AS account, yen FROM transfer UNION ALL SELECT credit, -yen FROM transfer) t
+                   GROUP BY account) s ON s.account = b.account
+        LEFT JOIN (SELECT booking, sum(yen) AS underway FROM refund
+                   WHERE state IN ('due', 'sent', 'failed') GROUP BY booking) r ON r.booking = b.id
+        WHERE coalesce(s.owed, 0) + coalesce(r.underway, 0)
+           <> CASE WHEN b.state IN ('held', 'awaiting_payment') THEN b.total_yen ELSE 0 END""",
     "confirmed_bookings_were_charged": """
         SELECT 'booking ' || b.ref FROM booking b
         WHERE b.state = 'confirmed' AND b.total_yen > 0 AND b.ends_at > $1
@@ -60,6 +78,9 @@ CHECKS: dict[str, str] = {
     "no_event_is_unhandled_beyond_its_deadline": """
         SELECT 'event ' || event || ' since ' || received_at FROM inbox_event
         WHERE handled_at IS NULL AND received_at < $1::timestamptz - $2::interval""",
+    "events_agree_with_attempts": """
+        SELECT 'event ' || event || ': ' || outcome FROM inbox_event
+        WHERE outcome IN ('unknown_session', 'amount_differs')""",
     "no_refund_is_overdue": """
         SELECT 'refund ' || ref || ' (' || coalesce(error, 'not tried') || ')' FROM refund
         WHERE (state = 'due' AND made_at < $1::timestamptz - $2::interval) OR state = 'failed'""",

@@ -122,6 +122,35 @@ BROKEN = {
         "UPDATE attempt SET payment = 'pi_' || id WHERE state = 'paid'",
         "paid_attempts_are_in_the_ledger: attempt ",
     ),
+    "a booking that was paid and is still held": (
+        """UPDATE booking SET state = 'held', held_until = '2026-12-01'
+           WHERE ref = '{paid}'""",
+        "accounts_add_up_to_what_bookings_say: booking {paid} (held) owes 0 yen",
+    ),
+    "a hold that was never charged": (
+        """UPDATE booking SET account = (SELECT max(id) FROM account WHERE kind = 'person')
+           WHERE ref = '{held}'""",
+        "accounts_add_up_to_what_bookings_say: booking {held} (held) owes 0 yen",
+    ),
+    "a booking of a room without parts": (
+        """DELETE FROM claim WHERE "use" = (SELECT "use" FROM booking WHERE ref = '{free}');
+           DELETE FROM room_part WHERE room_version IN
+           (SELECT v.id FROM room_version v JOIN room r ON r.id = v.room WHERE r.code = 't-free')""",
+        "active_future_use_has_exactly_its_claims: booking {free}",
+    ),
+    "a projector that nobody claims": (
+        """DELETE FROM claim WHERE part IN (SELECT id FROM part WHERE equipment IS NOT NULL)""",
+        "active_future_use_has_its_equipment: booking {held}",
+    ),
+    "a block that blocks nothing": (
+        """DELETE FROM claim WHERE "use" = (SELECT "use" FROM block)""",
+        "blocks_have_their_claims: block ",
+    ),
+    "an event about a payment that nobody knows": (
+        """INSERT INTO inbox_event (event, payee, kind, body, received_at, next_try_at, handled_at, outcome)
+           SELECT 'evt_1', id, 'x', '{{}}', now(), now(), now(), 'unknown_session' FROM payee""",
+        "events_agree_with_attempts: event evt_1: unknown_session",
+    ),
     "an event that nobody handled": (
         """INSERT INTO inbox_event (event, payee, kind, body, received_at, next_try_at)
            SELECT 'evt_1', id, 'x', '{{}}', '2026-11-20', '2026-11-20' FROM payee""",
@@ -179,6 +208,8 @@ async def test_the_doctor_finds(busy: dict[str, str], broken: str) -> None:
 
 # What breaks more than one sentence at once.
 TWOFOLD = {
+    "a booking of a room without parts",
+    "a booking that was paid and is still held",
     "a booking confirmed without money",
     "a booking that was never charged",
     "a room without a part",

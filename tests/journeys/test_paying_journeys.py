@@ -217,7 +217,12 @@ async def test_a_voucher_is_paid_at_the_shop_and_its_refund_waits_for_nobody(sit
     assert (await site.press(page, "settle")).status_code == 303
     assert (await site.becomes(ref, "confirmed"))["paid_yen"] == 1000
     await site.api.post(f"/api/v1/bookings/{ref}/cancellation")
-    assert (await site.booking(ref))["refunded_yen"] == 1000
+
+    async def refunded() -> bool:
+        return bool((await site.booking(ref))["refunded_yen"] == 1000)
+
+    await until(refunded)
+    assert (await factories.notices(ref))[-1] == "refund-made"
 
 
 async def _overdue(ref: str) -> None:

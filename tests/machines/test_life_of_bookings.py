@@ -195,10 +195,17 @@ class Bookings(RuleBasedStateMachine):
         self.run(apply_session("ward", session, now=self.now))
         if how == "konbini":
             booking.vouchers.append(code)
-            if booking.state == "held":
-                booking.state, booking.until = "awaiting_payment", voucher_ends_at(self.now)
+            self._await_voucher(booking, voucher_ends_at(min(self.now, session.expires_at)))
         elif how == "declined":
             booking.open_sessions.append(code)
+
+    def _await_voucher(self, booking: Known, ends: datetime) -> None:
+        until = min(ends, moment(self.day, booking.span.start))
+        lapsed = booking.state == "lapsed" and self._free_for(booking.takes)
+        if until > self.now and (booking.state == "held" or lapsed):
+            if lapsed:
+                self._give_way(booking.takes)
+            booking.state, booking.until = "awaiting_payment", until
 
     @precondition(lambda self: self.known)
     @rule(number=some)

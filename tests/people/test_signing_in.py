@@ -8,11 +8,10 @@ from argon2 import PasswordHasher
 
 from reservation.actors import ANONYMOUS
 from reservation.database import execute, fetch_value
-from reservation.errors import NotAllowed, NotFound, SignInNeeded
+from reservation.errors import FieldsInvalid, NotAllowed, NotFound, SignInNeeded
 from reservation.people import passwords, queries, throttling, tokens
 from reservation.people.registering import Registered, register
 from reservation.people.rules import (
-    FieldsInvalid,
     Registration,
     SignInFailed,
     TooManyTokens,
