@@ -14,6 +14,7 @@ from importers.running import SOURCES, run
 from reservation import clock, embedded
 from reservation.database import UNREACHABLE, connect, disconnect
 from reservation.dates import day_of
+from reservation.errors import Refusal
 from reservation.migrating import MigrationFailed, migrate
 from reservation.settings import SettingInvalid, settings
 
@@ -50,6 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
         asyncpg.PostgresError,
         embedded.EmbeddedFailed,
         SettingInvalid,
+        Refusal,
         MigrationFailed,
     ) as problem:
         first = (str(problem) or type(problem).__name__).splitlines()[0]

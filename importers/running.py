@@ -18,12 +18,21 @@ from importers.records import MASTER_KINDS, Record
 from importers.report import Line, Report, Summary
 from reservation.actors import Actor
 from reservation.database import transaction
+from reservation.errors import Refusal
 from reservation.journal import actions as journal
+from reservation.reports.doctor import bookings_off_their_parts
 
 IMPORTER = Actor("worker", 0, "reservation-import")
 LATER_KINDS = ("user", "member", "booking", "lottery_entry", "option", "payment", "refund")
 FILE_OUTCOMES = {"E": "rejected", "R": "review", "S": "skipped", "W": "unchanged"}
 DAYS_KEEPING_WEEKDAYS = 364
+
+
+class PartsInUse(Refusal):
+    """The export changes the parts of rooms that people have booked; move those bookings first."""
+
+    code = "parts_in_use"
+    status = 409
 
 
 class _Builder(Protocol):
@@ -118,6 +127,7 @@ async def _store(context: Context, masters: Masters, *, now: datetime) -> None:
     async with transaction():
         await load_town(context.town)
         keys = await load(masters, as_of=context.as_of)
+        await _refuse_moved_parts(now)
         point(masters.rows, keys)
         stored = [origin_of(row) for row in masters.rows if context.prior.is_to_be_kept(row)]
         stored += [replace(origin, target_id=keys[target]) for origin, target in masters.origins]
@@ -130,6 +140,13 @@ async def _store(context: Context, masters: Masters, *, now: datetime) -> None:
             IMPORTER, "masters.imported", subject_kind="import", subject=source, now=now,
             facts={"new_or_changed": new, "as_of": context.as_of.isoformat()},
         )  # fmt: skip
+
+
+async def _refuse_moved_parts(now: datetime) -> None:
+    """Raise where a room's new parts would leave bookings on the old ones: the guard could not see them."""
+    moved = await bookings_off_their_parts(now=now)
+    if moved:
+        raise PartsInUse(bookings=moved[:20], count=len(moved))
 
 
 def _line(row: Row, *, commit: bool) -> Line:

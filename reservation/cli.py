@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from reservation import clock, database
 from reservation.errors import Refusal
 from reservation.migrating import migrate
 from reservation.settings import SettingInvalid, settings
+from reservation.web.refusals import text_of
 
 T = TypeVar("T")
 WRONG_USE = 2
@@ -55,6 +57,20 @@ def _migrate(_: argparse.Namespace) -> int:
     return 0
 
 
+class PortTaken(Exception):
+    """Somebody else listens there; two servers on one port would share its requests by chance."""
+
+
+def _refuse_taken_port(host: str, port: int) -> None:
+    """Raise where the port is taken; granian itself would share it with another of its kind."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PortTaken(f"{host}:{port} cannot be used: {error.strerror}; set another PORT") from None
+
+
 class Unsafe(Exception):
     """The command would open to everybody what is meant for one machine."""
 
@@ -69,6 +85,7 @@ def _refuse_open_double(host: str) -> None:
 
 def _serve(arguments: argparse.Namespace) -> int:
     _refuse_open_double(arguments.host)
+    _refuse_taken_port(arguments.host, arguments.port)
     with database_at() as url:
         asyncio.run(_prepare(url))
         return serve(
@@ -129,6 +146,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     if not settings().is_local:
         raise Unsafe("the demo town is for a local BASE_URL only")
+    _refuse_taken_port("127.0.0.1", settings().port)
     if arguments.fresh and not settings().database_url:
         from reservation import embedded  # noqa: PLC0415
 
@@ -192,7 +210,9 @@ def _doctor(arguments: argparse.Namespace) -> int:
 def parser() -> argparse.ArgumentParser:
     """Return the grammar of the command line."""
     top = argparse.ArgumentParser(
-        prog="reservation", description="One reservation system for all facilities of a ward."
+        prog="reservation",
+        description="One reservation system for all facilities of a ward.",
+        epilog="Example: reservation serve --workers 2 --with-worker",
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     serving = _command(
@@ -217,9 +237,9 @@ def parser() -> argparse.ArgumentParser:
         town.add_argument(
             f"--{name}", type=_count if name in {"facilities", "rooms"} else _whole, required=True
         )
-    staff = commands.add_parser("staff", help="accounts of the office").add_subparsers(
-        required=True, metavar="COMMAND"
-    )
+    staff = commands.add_parser(
+        "staff", help="accounts of the office", epilog="Example: reservation staff add suzuki --role counter"
+    ).add_subparsers(required=True, metavar="COMMAND")
     add = _command(
         staff, "add", "create an account", "reservation staff add suzuki --role counter", _staff_add
     )
@@ -270,10 +290,10 @@ def main(words: Sequence[str] | None = None) -> int:
         if getattr(arguments, "port", 0) is None:
             arguments.port = settings().port
         return int(arguments.action(arguments))
-    except (SettingInvalid, Unsafe) as wrong:
+    except (SettingInvalid, Unsafe, PortTaken) as wrong:
         return _complain(str(wrong), WRONG_USE)
     except Refusal as refusal:
-        return _complain(str(refusal), WRONG_USE)
+        return _complain(text_of(refusal, "en"), WRONG_USE)
     except database.UNREACHABLE as error:
         return _complain(f"the database cannot be reached: {error}", 1)
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_PORT = 65535
+SHORTEST_SECRET = 16
 
 
 class SettingInvalid(Exception):
@@ -83,13 +84,14 @@ def read(environment: Mapping[str, str]) -> Settings:
     data_keys = tuple(key.strip() for key in environment.get("DATA_KEYS", "").split(",") if key.strip())
     if not local:
         _refuse_missing(environment, ["SECRET_KEY", "DATA_KEYS", "DATABASE_URL"])
+        _refuse_weak(environment, ["SECRET_KEY", "DATA_KEYS"])
         _refuse_halves(environment)
     return Settings(
         data=data,
         base_url=base_url.rstrip("/"),
         port=port,
         database_url=_database_url(environment),
-        secret_key=environment.get("SECRET_KEY") or _kept_secret(data),
+        secret_key=environment.get("SECRET_KEY") or _own_secret(data),
         data_keys=data_keys,
         stripe_api_base=_url(environment, "STRIPE_API_BASE", "") or None,
         stripe_keys=_per_payee(environment, "STRIPE_SECRET_KEY"),
@@ -153,6 +155,12 @@ def _refuse_missing(environment: Mapping[str, str], names: list[str]) -> None:
         raise SettingInvalid(f"{', '.join(missing)} must be set where BASE_URL is not local")
 
 
+def _refuse_weak(environment: Mapping[str, str], names: list[str]) -> None:
+    for name in names:
+        if any(len(each.strip()) < SHORTEST_SECRET for each in environment[name].split(",")):
+            raise SettingInvalid(f"{name} must be {SHORTEST_SECRET} random characters or more")
+
+
 def _refuse_halves(environment: Mapping[str, str]) -> None:
     """Raise where a payee could be paid but its events could not be trusted, or nobody could be paid."""
     keys = _per_payee(environment, "STRIPE_SECRET_KEY")
@@ -184,6 +192,13 @@ def _is_local(base_url: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _own_secret(data: Path) -> str:
+    try:
+        return _kept_secret(data)
+    except OSError as error:
+        raise SettingInvalid(f"RESERVATION_DATA {data} cannot be used: {error.strerror}") from None
 
 
 def _kept_secret(data: Path) -> str:

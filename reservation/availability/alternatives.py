@@ -17,6 +17,7 @@ from reservation.facilities.rules import on
 from reservation.spans import Span
 
 MOST = 6
+LOOKED_AT = 200
 EACH = 2
 DAYS_AROUND = 14
 LEAST_SPLIT_MINUTES = 120
@@ -59,7 +60,9 @@ async def _looked_up(question: Question, *, resident: bool, now: datetime) -> li
     taken = await busy(question.first, question.last, now=now)
     found: list[Vacancy] = []
     for why, near in _same_day(question, masters):
-        _add(found, why, first_vacancies(near, masters, taken, resident=resident, now=now, most=MOST * 2))
+        most = MOST * 2 if near.room else LOOKED_AT
+        answers = first_vacancies(near, masters, taken, resident=resident, now=now, most=most)
+        _add(found, why, _nearest(answers, question, masters))
         if len(found) >= MOST - EACH:
             break
     if all(each.why == "shorter" for each in found):
@@ -72,6 +75,19 @@ async def _looked_up(question: Question, *, resident: bool, now: datetime) -> li
             found, "other_day", first_vacancies(near, masters, around, resident=resident, now=now, most=MOST)
         )
     return found[:MOST]
+
+
+def _nearest(answers: list[Vacancy], question: Question, masters: Town) -> list[Vacancy]:
+    """Return answers of the asked days, those of the asked facility and the nearest hour first."""
+    wished = question.window.start if question.window else 0
+    asked = masters.by_code.get(question.room or "")
+    return sorted(
+        answers,
+        key=lambda each: (
+            asked is not None and each.offered.facility.code != asked.facility.code,
+            abs(each.offer.span.start - wished),
+        ),
+    )
 
 
 def _add(found: list[Vacancy], why: str, more: list[Vacancy]) -> None:

@@ -62,6 +62,7 @@ def question_of(fields: Mapping[str, str], *, today: date) -> Question:
         people=people,
         features=_codes(read, "features"),
         equipment=_codes(read, "equipment"),
+        inside=(start is None) != (end is None),
     )
     read.check()
     _check_days(question, today)

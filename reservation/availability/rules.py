@@ -15,7 +15,8 @@ from reservation.spans import Span, subtract
 class Question:
     """What somebody looks for; `first` and `last` are days, both included.
 
-    With a clock `window` the use must lie over `minutes` of it (all of it where None); without one,
+    With a clock `window` the use must lie over `minutes` of it (all of it where None), or `inside` it: not
+    begin before nor end after it; without one,
     any use of `minutes` will do (one frame, or one step of an hourly grid, where None).
     """
 
@@ -32,13 +33,14 @@ class Question:
     people: int | None = None
     features: frozenset[str] = frozenset()
     equipment: frozenset[str] = frozenset()
+    inside: bool = False
 
     def asks_about(self, day: date) -> bool:
-        """Tell whether the weekday filter lets `day` through; `holiday` means national holidays."""
+        """Tell whether the weekday filter lets `day` through; `holiday` adds the national holidays."""
         if not self.weekdays:
             return True
-        if dates.is_holiday(day):
-            return "holiday" in self.weekdays
+        if "holiday" in self.weekdays and dates.is_holiday(day):
+            return True
         return dates.weekday_code(day) in self.weekdays
 
     def without(self, *names: str) -> "Question":
@@ -116,6 +118,8 @@ def _fulfils(span: Span, question: Question) -> bool:
     window = question.window
     if window is None:
         return span.minutes >= (question.minutes or 0)
+    if question.inside:
+        return window.contains(span) and span.minutes >= (question.minutes or 0)
     if question.minutes is None:
         return span.contains(window)
     return min(span.end, window.end) - max(span.start, window.start) >= question.minutes

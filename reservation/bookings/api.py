@@ -21,6 +21,7 @@ from reservation.errors import FieldInvalid, NotAllowed
 from reservation.people.registrants import registrant
 from reservation.settings import settings
 from reservation.web.caller import AnyRequest, Caller, caller_of, person_of
+from reservation.web.forms import Reader
 
 LONGEST_KEY = 200
 
@@ -260,11 +261,10 @@ def _booker(request: AnyRequest) -> Caller:
 
 
 def _number(text: str | None, field: str, highest: int) -> int | None:
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= highest:
-        raise FieldInvalid(field=field, problem="not_a_number")
-    return int(text)
+    read = Reader({field: text or ""})
+    number = read.number(field, least=1, highest=highest)
+    read.check()
+    return number
 
 
 router = Router(

@@ -25,13 +25,14 @@ from reservation.checkout.refunding import cancel_and_refund, refund_due, send_s
 from reservation.errors import FieldInvalid, FieldsInvalid, NotFound, Refusal
 from reservation.facilities.rules import on
 from reservation.fees.rules import Quote
-from reservation.journal.queries import entries_about
+from reservation.journal.queries import JournalEntry, entries_about
 from reservation.people.queries import groups_of
 from reservation.people.registrants import registrant
 from reservation.web.caller import AnyRequest, Caller, caller_of, person_of
 from reservation.web.forms import form_of
 from reservation.web.page import render
 from reservation.web.refusals import field_texts, text_of
+from reservation.web.wording import has, say
 
 USE = ("room", "date", "start", "end")
 # What the form keeps when somebody signs in first or changes the time; and each `equipment.CODE`.
@@ -225,9 +226,15 @@ async def get_booking(request: AnyRequest, ref: str) -> Response[str]:
         refund_due_yen=await refund_due(booking.id),
         may_cancel=_may_cancel(booking.state) and booking.starts_at > caller.now,
         outcome=await outcome_of(booking, now=caller.now),
-        history=await entries_about("booking", ref),
+        history=_told(await entries_about("booking", ref), caller.language),
         is_over=booking.held_until is not None and booking.held_until <= caller.now,
     )
+
+
+def _told(entries: list[JournalEntry], language: str) -> list[tuple[JournalEntry, str]]:
+    """Return the entries that say something to a resident, each with its words."""
+    keys = [(entry, f"booking.act_{entry.act.replace('.', '_')}") for entry in entries]
+    return [(entry, say(language, key)) for entry, key in keys if has(language, key)]
 
 
 def _may_cancel(state: str) -> bool:

@@ -47,7 +47,7 @@ def _equipment(read: Reader, fields: Mapping[str, Any]) -> tuple[tuple[str, int]
         return ()
     for entry in listed:
         one = {"code": entry, "quantity": 1} if isinstance(entry, str) else entry
-        if not isinstance(one, dict):
+        if not isinstance(one, dict) or not one.keys() <= {"code", "quantity"}:
             read.problems["equipment"] = "unreadable"
             return ()
         each = Reader(one)

@@ -103,7 +103,7 @@ def methods_for(booking: BookingFacts, *, now: datetime) -> list[Method]:
     if booking.total_yen in PAYPAY_YEN:
         methods.append("paypay")
     in_time = voucher_ends_at(now) < booking.starts_at
-    if booking.total_yen in KONBINI_YEN and in_time and booking.mail:
+    if booking.total_yen in KONBINI_YEN and in_time:
         methods.append("konbini")
     return methods
 

@@ -23,6 +23,7 @@ from reservation.settings import ROOT, settings
 SAMPLES = ROOT / "importers" / "samples"
 EXPORTED_ON = date(2026, 11, 20)
 WEEKDAY_KEEPING_DAYS = 364
+LOCK = 1_706_131_203
 DEMO = Actor("worker", 0, "demo", STAFF_PRIVILEGES["manager"])
 RULES_FROM = date(2020, 4, 1)
 
@@ -34,8 +35,14 @@ async def load_demo(url: str, *, now: datetime) -> None:
     await database.connect(url, most=4)
     try:
         await migrate()
-        if not await database.fetch_value("SELECT EXISTS (SELECT FROM facility)"):
-            await _load(now)
+        async with database.connection() as guard:
+            # Two first starts at once: the second waits, and finds the town there.
+            await guard.execute("SELECT pg_advisory_lock($1)", LOCK)
+            try:
+                if not await database.fetch_value("SELECT EXISTS (SELECT FROM facility)"):
+                    await _load(now)
+            finally:
+                await guard.execute("SELECT pg_advisory_unlock($1)", LOCK)
     finally:
         await database.disconnect()
 

@@ -1,6 +1,7 @@
 """Masters as JSON; anonymous."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Protocol, TypeVar
 
 import msgspec
 from litestar import Router, get
@@ -11,6 +12,21 @@ from reservation.errors import FieldInvalid, NotFound
 from reservation.facilities import queries
 from reservation.facilities.rules import FacilityFacts, RoomFacts, on
 from reservation.web.caller import AnyRequest, Caller, caller_of
+from reservation.web.forms import Reader
+
+MOST_ITEMS = 500
+Limit = Annotated[str | None, Parameter(query="limit", required=False, description="items a page")]
+Cursor = Annotated[
+    str | None, Parameter(query="cursor", required=False, description="`next` of the page before")
+]
+
+
+class _Coded(Protocol):
+    @property
+    def code(self) -> str: ...
+
+
+C = TypeVar("C", bound=_Coded)
 
 
 class Named(msgspec.Struct):
@@ -26,7 +42,7 @@ class Master(msgspec.Struct):
 
 
 class Masters(msgspec.Struct):
-    """A list of masters; they fit on one page, so `next` is null."""
+    """A page of masters by code."""
 
     items: list[Master]
     next: str | None = None
@@ -94,32 +110,37 @@ def _master(row: Any) -> Master:
 
 
 @get("/purposes", summary="What rooms are used for")
-async def get_purposes() -> Masters:
-    return Masters([_master(row) for row in await queries.purposes()])
+async def get_purposes(limit: Limit = None, cursor: Cursor = None) -> Masters:
+    items, following = paged([_master(row) for row in await queries.purposes()], limit, cursor)
+    return Masters(items, following)
 
 
 @get("/areas", summary="Areas of the ward")
-async def get_areas() -> Masters:
-    return Masters([_master(row) for row in await queries.areas()])
+async def get_areas(limit: Limit = None, cursor: Cursor = None) -> Masters:
+    items, following = paged([_master(row) for row in await queries.areas()], limit, cursor)
+    return Masters(items, following)
 
 
 @get("/features", summary="What rooms have")
-async def get_features() -> Masters:
-    return Masters([_master(row) for row in await queries.features()])
+async def get_features(limit: Limit = None, cursor: Cursor = None) -> Masters:
+    items, following = paged([_master(row) for row in await queries.features()], limit, cursor)
+    return Masters(items, following)
 
 
 @get("/equipment", summary="What is lent with a room")
-async def get_equipment() -> Masters:
-    return Masters([_master(row) for row in await queries.equipment()])
+async def get_equipment(limit: Limit = None, cursor: Cursor = None) -> Masters:
+    items, following = paged([_master(row) for row in await queries.equipment()], limit, cursor)
+    return Masters(items, following)
 
 
 @get("/facilities", summary="All facilities")
-async def get_facilities(request: AnyRequest) -> FacilityList:
-    """Answer with every facility of today."""
+async def get_facilities(request: AnyRequest, limit: Limit = None, cursor: Cursor = None) -> FacilityList:
+    """Answer with the facilities of today."""
     caller = caller_of(request)
     found = await queries.facilities(None, since=dates.day_of(caller.now))
     legacy = await queries.legacy_keys("facility")
-    return FacilityList([_facility_item(each, caller, legacy.get(each.id, {})) for each in found])
+    items, following = paged(found, limit, cursor)
+    return FacilityList([_facility_item(each, caller, legacy.get(each.id, {})) for each in items], following)
 
 
 @get("/facilities/{code:str}", summary="One facility")
@@ -165,25 +186,22 @@ def _called(name: str, name_en: str, caller: Caller) -> str:
 async def get_rooms(
     request: AnyRequest,
     facility: Annotated[str | None, Parameter(query="facility", required=False)] = None,
-    limit: Annotated[str | None, Parameter(query="limit", required=False)] = None,
-    cursor: Annotated[str | None, Parameter(query="cursor", required=False)] = None,
+    limit: Limit = None,
+    cursor: Cursor = None,
 ) -> RoomList:
-    """Answer with the rooms by code; `cursor` is the last code of the page before."""
+    """Answer with the rooms by code."""
     caller = caller_of(request)
     today = dates.day_of(caller.now)
-    most = _limit(limit)
     places = {each.id: each for each in await queries.facilities(None, since=today)}
     if facility is not None and facility not in {each.code for each in places.values()}:
         raise FieldInvalid(field="facility", problem="unknown")
     rooms = [
         room
         for room in await queries.rooms(None, since=today)
-        if room.facility_id in places
-        and (facility is None or places[room.facility_id].code == facility)
-        and (not cursor or room.code > cursor)
+        if room.facility_id in places and (facility is None or places[room.facility_id].code == facility)
     ]
-    items = await _room_items(rooms[:most], places, caller)
-    return RoomList(items, rooms[most - 1].code if len(rooms) > most else None)
+    page, following = paged(rooms, limit, cursor)
+    return RoomList(await _room_items(page, places, caller), following)
 
 
 @get("/rooms/{code:str}", summary="One room")
@@ -265,13 +283,21 @@ def _frame_items(room: RoomFacts) -> list[FrameItem]:
     ]
 
 
-def _limit(text: str | None) -> int:
-    most = 500
-    if not text:
-        return most
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= most:
-        raise FieldInvalid(field="limit", problem="too_large")
-    return int(text)
+def paged(items: Sequence[C], limit: str | None, cursor: str | None) -> tuple[list[C], str | None]:
+    """Return a page of things by code, and the cursor of the next page: the last code of this one.
+
+    Raises:
+        FieldInvalid: the limit is no number from 1 to 500, or the cursor is none of ours.
+    """
+    read = Reader({"limit": limit or ""})
+    most = read.number("limit", least=1, highest=MOST_ITEMS) or MOST_ITEMS
+    read.check()
+    ordered = sorted(items, key=lambda each: each.code)
+    if cursor:
+        if cursor not in {each.code for each in ordered}:
+            raise FieldInvalid(field="cursor", problem="unknown")
+        ordered = [each for each in ordered if each.code > cursor]
+    return ordered[:most], ordered[most - 1].code if len(ordered) > most else None
 
 
 router = Router(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from reservation.database import fetch_row
-from reservation.errors import NotAllowed, NotFound, SignInNeeded
+from reservation.errors import FieldInvalid, NotAllowed, SignInNeeded
 from reservation.people.rules import BOOKING_ROLES
 
 
@@ -22,7 +22,7 @@ async def registrant(person: int, group_code: str | None) -> Registrant:
     """Return the person, booking for the group of that code where one is named.
 
     Raises:
-        SignInNeeded: no such person. NotFound: no such group for this person.
+        SignInNeeded: no such person. FieldInvalid: no such group for this person.
         NotAllowed: the person's role in the group is not to book.
     """
     row = await fetch_row(
@@ -41,7 +41,7 @@ async def registrant(person: int, group_code: str | None) -> Registrant:
             person, row["user_number"], row["verified"], resident=row["residence"] != "nonresident"
         )
     if row["group_id"] is None:
-        raise NotFound(kind="group", code=group_code)
+        raise FieldInvalid(field="group", problem="unknown")
     if row["role"] not in BOOKING_ROLES:
         raise NotAllowed(privilege="book_for_group")
     return Registrant(

@@ -26,7 +26,7 @@ async def post_tokens(request: AnyRequest) -> Response[str]:
     """Make a token and show it, this once."""
     caller = person_of(request)
     fields = await form_of(request)
-    scopes = {"read", "book"} if fields.get("scope") == "book" else {"read"}
+    scopes = {"read", "book"} if fields.get("scope") == "book" else {fields.get("scope", "read")}
     try:
         _, secret = await make_token(caller.actor, fields.get("name", ""), scopes, now=caller.now)
     except (FieldInvalid, FieldsInvalid, TooManyTokens) as refusal:

@@ -95,6 +95,12 @@ CHECKS: dict[str, str] = {
 }
 
 
+async def bookings_off_their_parts(*, now: datetime) -> list[str]:
+    """Return the bookings to come that do not take exactly the parts of their room."""
+    rows = await fetch(CHECKS["active_future_use_has_exactly_its_claims"], now)
+    return [row[0] for row in rows]
+
+
 async def examine(*, now: datetime, patience: timedelta) -> list[Finding]:
     """Return what breaks an invariant; `patience` is how long the worker may take for what is due."""
     waiting = await pending()

@@ -172,6 +172,8 @@ def _problem(request: AnyRequest, refusal: Refusal) -> Response[bytes]:
         "code": refusal.code,
     }
     headers = {"Content-Language": caller.language}
+    if refusal.status == 401:  # noqa: PLR2004
+        headers["WWW-Authenticate"] = "Bearer"
     if "retry_after_seconds" in refusal.facts:
         headers["Retry-After"] = str(refusal.facts["retry_after_seconds"])
     return Response(

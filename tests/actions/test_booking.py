@@ -170,7 +170,7 @@ REFUSED: list[tuple[str, Wish, type[Refusal], dict[str, Any]]] = [
      {"field": "equipment", "problem": "unknown"}),
     ("another house's thing", wish("t-court-1", span=Span(540, 600), equipment=(("t-projector", 1),)),
      FieldInvalid, {"field": "equipment", "problem": "unknown"}),
-    ("no such group", wish(group="nobody"), NotFound, {"kind": "group", "code": "nobody"}),
+    ("no such group", wish(group="nobody"), FieldInvalid, {"field": "group", "problem": "unknown"}),
 ]  # fmt: skip
 
 
@@ -385,7 +385,7 @@ async def test_roles_that_book_book_for_their_group(resident: Actor, role: str) 
 
 async def test_a_group_of_others_is_absent(resident: Actor) -> None:
     code = await factories.group({await factories.person(): "representative"})
-    with pytest.raises(NotFound):
+    with pytest.raises(FieldInvalid):
         await booked(resident, wish(group=code))
 
 

@@ -125,7 +125,7 @@ async def test_the_form_quotes_for_the_group_that_is_chosen(
     alone = await client.get("/bookings/new", params=use(group=""), headers=headers)
     assert ("1,500" in alone.text, "1,000" in alone.text) == (False, True)
     strange = await client.get("/bookings/new", params=use(group="no-such-group"), headers=headers)
-    assert strange.status_code == 404
+    assert strange.status_code == 422
     assert "料金を計算しなおす" in strange.text, "the form is there to choose another"
 
 

@@ -14,8 +14,12 @@ import pytest
 
 import importers
 from importers.report import Summary
-from importers.running import run
+from importers.running import PartsInUse, run
+from reservation.bookings.actions import book
+from reservation.bookings.rules import Wish
 from reservation.database import fetch, fetch_row, fetch_value
+from reservation.spans import Span
+from tests import factories
 
 pytestmark = pytest.mark.anyio
 
@@ -453,3 +457,16 @@ async def test_the_report_says_what_the_summary_says(town: Any, tmp_path: Path) 
         assert all(row["target_id"] for row in rows if row["outcome"] == "unchanged" and row["line"] != "0")
         merges = (report / "merges.csv").read_text(encoding="utf-8-sig")
         assert merges == "left_source,left_key,right_source,right_key,score,decision,evidence\n"
+
+
+async def test_an_export_that_moves_the_parts_of_a_booked_room_is_refused(town: Any, tmp_path: Path) -> None:
+    somebody = await factories.person()
+    wish = Wish("p-001-03-19", date(2026, 12, 9), Span(9 * 60, 12 * 60), "meeting", 10)
+    await book(somebody, wish, via="web", now=NOW)
+    whole, half = '"19","(1)+(2)","1","01","02"', '"19","(1)+(2)","1","01",""'
+    samples = tmp_path / "export"
+    shutil.copytree(SAMPLES / "public-facilities", samples)
+    export = changed(samples, "MEN.CSV", lambda text: text.replace(f'"03",{whole}', f'"03",{half}', 1))
+    with pytest.raises(PartsInUse) as refused:
+        await run("public-facilities", export, commit=True, as_of=TODAY, now=NOW)
+    assert refused.value.facts["count"] == 1

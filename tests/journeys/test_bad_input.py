@@ -113,7 +113,7 @@ BOOKINGS: dict[str, tuple[dict[str, Any], int, str, dict[str, Any]]] = {
     "too early": ({"date": today(800)}, 422, "not_open_yet", {}),
     "no date": ({"date": "soon"}, 422, "field_invalid", {"field": "date", "problem": "not_a_date"}),
     "no purpose": ({"purpose": ""}, 422, "field_invalid", {"field": "purpose", "problem": "missing"}),
-    "unknown group": ({"group": "x"}, 404, "not_found", {}),
+    "unknown group": ({"group": "x"}, 422, "field_invalid", {"field": "group", "problem": "unknown"}),
     "unknown equipment": ({"equipment": ["x"]}, 422, "field_invalid", {"field": "equipment", "problem": "unknown"}),
     "nameless equipment": ({"equipment": [{"quantity": 1}]}, 422, "field_invalid",
                            {"field": "equipment", "problem": "missing"}),

@@ -9,8 +9,8 @@ from reservation.settings import SettingInvalid, read
 
 PUBLIC = {
     "BASE_URL": "https://reservation.example.jp",
-    "SECRET_KEY": "secret",
-    "DATA_KEYS": "key",
+    "SECRET_KEY": "a secret of the test town",
+    "DATA_KEYS": "a data key of the test town",
     "DATABASE_URL": "postgresql://db.example.jp/reservation",
     "STRIPE_SECRET_KEY_WARD": "sk_live_1",
     "STRIPE_WEBHOOK_SECRET_WARD": "whsec_1",
@@ -30,6 +30,17 @@ def test_a_public_installation_refuses_to_start_without(missing: str) -> None:
     environment = {key: value for key, value in PUBLIC.items() if key != missing}
     with pytest.raises(SettingInvalid, match=missing.removesuffix("_WARD")):
         read(environment)
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "DATA_KEYS"])
+def test_a_guessable_secret_is_refused(name: str) -> None:
+    with pytest.raises(SettingInvalid, match=name):
+        read({**PUBLIC, name: "secret"})
+
+
+def test_a_data_folder_that_cannot_be_used_is_named() -> None:
+    with pytest.raises(SettingInvalid, match="RESERVATION_DATA"):
+        read({"RESERVATION_DATA": "/dev/null"})
 
 
 def test_a_secret_key_without_its_webhook_secret_is_refused() -> None:
@@ -56,7 +67,7 @@ def test_a_wrong_value_is_named(name: str, value: str, tmp_path: Path) -> None:
 
 
 def test_secrets_do_not_stand_in_the_text_of_the_settings() -> None:
-    assert "secret" not in repr(read(PUBLIC))
+    assert "a secret of" not in repr(read(PUBLIC))
     assert "sk_live" not in repr(read(PUBLIC))
 
 

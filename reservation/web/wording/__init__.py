@@ -49,7 +49,8 @@ def negotiate(asked: str | None, kept: str | None, accepted: str) -> str:
     for place, entry in enumerate(accepted.split(",")[:20]):
         tag, _, weight = entry.strip().partition(";q=")
         try:
-            weighed.append((-float(weight or 1), place, tag.strip().casefold()))
+            if float(weight or 1) > 0:
+                weighed.append((-float(weight or 1), place, tag.strip().casefold()))
         except ValueError:
             continue
     for _, _, tag in sorted(weighed):
