@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ import msgspec
 
 from reservation import clock, database
 from reservation.errors import Refusal
+from reservation.listening import PortTaken, Unsafe, refuse_open_double, refuse_taken_port
 from reservation.migrating import migrate
 from reservation.settings import SettingInvalid, settings
 from reservation.web.refusals import text_of
@@ -57,35 +57,9 @@ def _migrate(_: argparse.Namespace) -> int:
     return 0
 
 
-class PortTaken(Exception):
-    """Somebody else listens there; two servers on one port would share its requests by chance."""
-
-
-def _refuse_taken_port(host: str, port: int) -> None:
-    """Raise where the port is taken; granian itself would share it with another of its kind."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise PortTaken(f"{host}:{port} cannot be used: {error.strerror}; set another PORT") from None
-
-
-class Unsafe(Exception):
-    """The command would open to everybody what is meant for one machine."""
-
-
-def _refuse_open_double(host: str) -> None:
-    """Raise where a local installation, with its payment double and its own secrets, would be reachable."""
-    if settings().is_local and host not in {"127.0.0.1", "::1", "localhost"}:
-        raise Unsafe(
-            f"--host {host} can be reached by others: set BASE_URL, and the secrets that it asks for"
-        )
-
-
 def _serve(arguments: argparse.Namespace) -> int:
-    _refuse_open_double(arguments.host)
-    _refuse_taken_port(arguments.host, arguments.port)
+    refuse_open_double(arguments.host)
+    refuse_taken_port(arguments.host, arguments.port)
     with database_at() as url:
         asyncio.run(_prepare(url))
         return serve(
@@ -146,7 +120,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     if not settings().is_local:
         raise Unsafe("the demo town is for a local BASE_URL only")
-    _refuse_taken_port("127.0.0.1", settings().port)
+    refuse_taken_port("127.0.0.1", settings().port)
     if arguments.fresh and not settings().database_url:
         from reservation import embedded  # noqa: PLC0415
 
