@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reservation.checkout import provider
+from reservation.checkout.pausing import pause_after
 from reservation.checkout.provider import ProviderEvent, ProviderRefused, ProviderUnavailable, SignatureWrong
 from reservation.checkout.refunds import settle_refund
 from reservation.checkout.settling import settle
@@ -14,7 +15,6 @@ from reservation.errors import Refusal
 log = logging.getLogger("reservation.checkout")
 LEASE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
-MOST_DOUBLINGS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ async def _outcome(event: _Event, *, now: datetime) -> str:
 
 
 async def _pause(event: _Event, error: str, *, now: datetime) -> None:
-    pause = min(LONGEST_PAUSE, timedelta(seconds=10 * 2 ** min(event.tries, MOST_DOUBLINGS)))
+    pause = pause_after(event.tries, timedelta(seconds=10), longest=LONGEST_PAUSE)
     await execute(
         "UPDATE inbox_event SET next_try_at = $2, outcome = $3 WHERE id = $1", event.id, now + pause, error
     )

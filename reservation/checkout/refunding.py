@@ -39,7 +39,7 @@ class _Due:
 
 @retried
 async def cancel_and_refund(actor: Actor, ref: str, *, now: datetime, reason: str = "") -> Cancelled:
-    """Cancel a booking of the actor and write down what goes back; `send_refunds_of` sends it.
+    """Cancel a booking of the actor and write down what goes back; `send_soon` sends it.
 
     Raises:
         NotFound, NotPossibleNow, SlotPast: as `bookings.cancelling.cancel`.

@@ -8,6 +8,7 @@ from reservation.actors import WORKER
 from reservation.bookings.queries import BookingFacts, booking_by_id
 from reservation.bookings.telling import tell
 from reservation.checkout import provider
+from reservation.checkout.pausing import pause_after
 from reservation.checkout.provider import ProviderRefund, ProviderRefused, ProviderUnavailable
 from reservation.database import UNREACHABLE, execute, fetch, fetch_row, retried, transaction
 from reservation.journal.actions import record
@@ -16,7 +17,6 @@ from reservation.ledger.actions import record_payment, record_refund
 log = logging.getLogger("reservation.checkout")
 LEASE = timedelta(minutes=2)
 LONGEST_PAUSE = timedelta(hours=6)
-MOST_DOUBLINGS = 12
 MOST_LOOKED_AT = 100
 
 
@@ -31,7 +31,7 @@ class RefundFacts:
 
 async def pause_refund(refund: int, tries: int, error: str | None, *, now: datetime) -> None:
     """Let a refund rest before it is tried again, longer each time."""
-    pause = min(LONGEST_PAUSE, timedelta(minutes=2 ** min(tries, MOST_DOUBLINGS)))
+    pause = pause_after(tries, timedelta(minutes=1), longest=LONGEST_PAUSE)
     await execute(
         "UPDATE refund SET next_try_at = $2, error = coalesce($3, error) WHERE id = $1",
         refund,

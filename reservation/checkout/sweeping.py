@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reservation.checkout import provider
+from reservation.checkout.pausing import pause_after
 from reservation.checkout.paying import INTENT_MINUTES
 from reservation.checkout.provider import ProviderRefused, ProviderUnavailable
 from reservation.checkout.refunds import look_after_sent
@@ -13,7 +14,6 @@ from reservation.database import UNREACHABLE, execute, fetch, fetch_row
 
 log = logging.getLogger("reservation.checkout")
 LONGEST_PAUSE = timedelta(hours=6)
-MOST_DOUBLINGS = 12
 # A shop may report what was paid in the last minute some days later.
 VOUCHER_GRACE = timedelta(days=3)
 
@@ -77,7 +77,7 @@ async def _give_up(attempt: int, why: str, *, now: datetime) -> None:
 
 
 async def _pause(row: Any, problem: str | None, *, now: datetime) -> None:
-    pause = min(LONGEST_PAUSE, timedelta(minutes=2 ** min(row["tries"], MOST_DOUBLINGS)))
+    pause = pause_after(row["tries"], timedelta(minutes=1), longest=LONGEST_PAUSE)
     await execute(
         """UPDATE attempt SET tries = tries + 1, next_try_at = $2, error = coalesce($3, error)
            WHERE id = $1""",
