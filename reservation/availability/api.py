@@ -17,16 +17,10 @@ from reservation.availability.town import then_or_next
 from reservation.errors import FieldInvalid
 from reservation.facilities.rules import on
 from reservation.web.caller import AnyRequest, Caller, caller_of
+from reservation.web.naming import Named, called
 from reservation.web.wording import moment_text, say
 
 DEFAULT_ITEMS = 100
-
-
-class Named(msgspec.Struct):
-    """A master: its code and its name in the language of the answer."""
-
-    code: str
-    name: str
 
 
 class FrameUsed(msgspec.Struct):
@@ -163,10 +157,6 @@ def vacancy_item(vacancy: Vacancy, language: str) -> VacancyItem:
         opens_at=dates.local(vacancy.opens_at).isoformat() if vacancy.opens_at else None,
         why=vacancy.why,
     )
-
-
-def called(name: str, name_en: str, language: str) -> str:
-    return name_en if language == "en" and name_en else name
 
 
 def iso(caller: Caller) -> str:

@@ -34,9 +34,6 @@ class Named:
     name: str
     name_en: str
 
-    def called(self, language: str) -> str:
-        return self.name if language.startswith("ja") or not self.name_en else self.name_en
-
 
 @dataclass(frozen=True, slots=True)
 class Purpose:

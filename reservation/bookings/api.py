@@ -22,13 +22,9 @@ from reservation.people.registrants import registrant
 from reservation.settings import settings
 from reservation.web.caller import AnyRequest, Caller, caller_of, person_of
 from reservation.web.forms import Reader
+from reservation.web.naming import Named, called
 
 LONGEST_KEY = 200
-
-
-class Named(msgspec.Struct):
-    code: str
-    name: str
 
 
 class QuoteBody(msgspec.Struct):
@@ -222,17 +218,16 @@ def _cancelled_item(outcome: Cancelled, language: str) -> CancelledItem:
 
 def booking_item(booking: BookingFacts, paid: tuple[int, int], language: str) -> BookingItem:
     """Return a booking as the API shows it."""
-    english = language == "en"
     held = booking.held_until
     return BookingItem(
         ref=booking.ref,
         application=booking.application,
-        room=Named(booking.room, (english and booking.room_name_en) or booking.room_name),
-        facility=Named(booking.facility, (english and booking.facility_name_en) or booking.facility_name),
+        room=Named(booking.room, called(booking.room_name, booking.room_name_en, language)),
+        facility=Named(booking.facility, called(booking.facility_name, booking.facility_name_en, language)),
         date=booking.use_on.isoformat(),
         start=dates.clock_text(dates.minute_of(booking.starts_at, booking.use_on)),
         end=dates.clock_text(dates.minute_of(booking.ends_at, booking.use_on)),
-        purpose=Named(booking.purpose, (english and booking.purpose_name_en) or booking.purpose_name),
+        purpose=Named(booking.purpose, called(booking.purpose_name, booking.purpose_name_en, language)),
         people=booking.people,
         event_name=booking.event_name,
         group=booking.group_name,

@@ -7,16 +7,16 @@ from reservation.bookings.queries import BookingFacts
 from reservation.dates import day_of, local
 from reservation.notices.actions import enqueue
 from reservation.settings import settings
+from reservation.web.naming import called
 from reservation.web.wording import date_text, span_text, until_text
 
 
 async def tell(template: str, booking: BookingFacts, *, now: datetime, **more: Any) -> None:
     """Put a notice about `booking` in the outbox, in its registrant's language."""
-    english = booking.language == "en"
     facts = {
         "name": booking.person_name,
-        "facility": (english and booking.facility_name_en) or booking.facility_name,
-        "room": (english and booking.room_name_en) or booking.room_name,
+        "facility": called(booking.facility_name, booking.facility_name_en, booking.language),
+        "room": called(booking.room_name, booking.room_name_en, booking.language),
         "date_text": date_text(booking.use_on, booking.language),
         "time_text": span_text(booking.starts_at, booking.ends_at),
         "fee_word": booking.fee_word,

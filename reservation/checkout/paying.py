@@ -15,6 +15,7 @@ from reservation.database import execute, fetch_row, transaction
 from reservation.errors import Refusal
 from reservation.people.rules import BOOKING_ROLES
 from reservation.references import new_reference
+from reservation.web.naming import called
 
 # The provider wants at least 30 minutes; the rest is for a call that has to be made again.
 SESSION_MINUTES = 40
@@ -159,9 +160,8 @@ async def _new_intent(booking: BookingFacts, params: _Params, now: datetime) -> 
 
 
 def _params(booking: BookingFacts, base_url: str, now: datetime) -> _Params:
-    english = booking.language == "en"
-    room = (english and booking.room_name_en) or booking.room_name
-    facility = (english and booking.facility_name_en) or booking.facility_name
+    room = called(booking.room_name, booking.room_name_en, booking.language)
+    facility = called(booking.facility_name, booking.facility_name_en, booking.language)
     return _Params(
         description=f"{facility} {room} {booking.use_on.isoformat()}",
         page=f"{base_url}/bookings/{booking.ref}",

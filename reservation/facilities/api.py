@@ -12,11 +12,7 @@ from reservation.facilities import queries
 from reservation.facilities.rules import FacilityFacts, RoomFacts, on
 from reservation.web.caller import AnyRequest, Caller, caller_of
 from reservation.web.lists import Cursor, Limit, paged
-
-
-class Named(msgspec.Struct):
-    code: str
-    name: str
+from reservation.web.naming import Named, called
 
 
 class Master(msgspec.Struct):
@@ -148,7 +144,7 @@ def _facility_item(facility: FacilityFacts, caller: Caller, legacy: dict[str, li
         version.name_kana,
         version.name_en,
         version.facility_class,
-        Named(area.code, _called(area.name, area.name_en, caller)),
+        Named(area.code, called(area.name, area.name_en, caller.language)),
         version.postal_code,
         version.address,
         version.phone,
@@ -156,15 +152,11 @@ def _facility_item(facility: FacilityFacts, caller: Caller, legacy: dict[str, li
         running.running_body if running else "",
         running.fee_word if running else "",
         running.approval_word if running else "",
-        Named(running.payee_code, _called(running.payee_name, running.payee_name_en, caller))
+        Named(running.payee_code, called(running.payee_name, running.payee_name_en, caller.language))
         if running
         else None,
         legacy,
     )
-
-
-def _called(name: str, name_en: str, caller: Caller) -> str:
-    return name_en if caller.language == "en" and name_en else name
 
 
 @get("/rooms", summary="Rooms, of one facility or all")
@@ -237,7 +229,7 @@ def _room_item(
         version.name,
         version.name_kana,
         version.name_en,
-        Named(facility.code, _called(place.name, place.name_en, caller)),
+        Named(facility.code, called(place.name, place.name_en, caller.language)),
         version.capacity,
         [parts[part] for part in version.parts],
         [_named(purposes[code], caller) for code in room.group.purposes],
@@ -248,7 +240,7 @@ def _room_item(
 
 
 def _named(row: Any, caller: Caller) -> Named:
-    return Named(row["code"], _called(row["name"], row["name_en"], caller))
+    return Named(row["code"], called(row["name"], row["name_en"], caller.language))
 
 
 def _frame_items(room: RoomFacts) -> list[FrameItem]:

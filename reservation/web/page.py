@@ -17,6 +17,7 @@ from reservation.money import yen_text
 from reservation.settings import ROOT, settings
 from reservation.web import wording
 from reservation.web.caller import AnyRequest, Caller, caller_of
+from reservation.web.naming import called
 
 HTML = "text/html"  # the framework adds the charset
 YEAR_SECONDS = 365 * 24 * 3600
@@ -74,9 +75,7 @@ def _say(context: Context, key: str, **facts: Any) -> str:
 @pass_context
 def _named(context: Context, thing: Any) -> str:
     """Return the name of a master in the page's language, Japanese where there is no other."""
-    if context["caller"].language == "en" and thing.name_en:
-        return str(thing.name_en)
-    return str(thing.name)
+    return called(thing.name, thing.name_en, context["caller"].language)
 
 
 def _dashed(context: Context, text: str) -> str:
