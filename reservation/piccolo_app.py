@@ -12,9 +12,12 @@ FEATURES = (
     "facilities",
     "people",
     "policies",
+    "penalties",
     "fees",
     "bookings",
+    "waiting",
     "checkout",
+    "closures",
     "demo",
 )
 

@@ -127,10 +127,10 @@ INSERT INTO tariff_fee (tariff, room, frame_code, fee_class, day_kind, admission
 INSERT INTO equipment_fee (tariff, equipment, yen) SELECT t.id, e.id, 500
   FROM equipment e JOIN tariff t ON t.facility = e.facility;
 INSERT INTO policy (kind, scope, scope_code, valid_from, terms, article) VALUES
-  ('acceptance', 'town', '', '2020-04-01', '{"months_before": 12}', '要綱第1条'),
+  ('acceptance', 'town', '', '2020-04-01', '{"windows": [{"opens": {"months_before": 12}}]}', '要綱第1条'),
   ('hold', 'town', '', '2020-04-01', '{"minutes": 30, "extension_minutes": 20}', '要綱第2条'),
   ('tokens', 'town', '', '2020-04-01', '{"may_book": true, "only_verified": true}', '要綱第3条'),
-  ('cancellation', 'town', '', '2020-04-01', '{"refund_percent": 100}', '要綱第4条');
+  ('cancellation', 'town', '', '2020-04-01', '{"steps": [{"percent": 100, "until": {"minutes_before_start": 0}}]}', '要綱第4条');
 """  # noqa: E501  a table reads best in lines
 
 _numbers = count(10_000_000)

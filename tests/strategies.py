@@ -5,7 +5,7 @@ from datetime import date
 from hypothesis import strategies as st
 
 from reservation.facilities.rules import Closure, DayPlan, Frame, RoomVersion, Timetable
-from reservation.policies.rules import AcceptanceTerms
+from reservation.policies.edges import Edge
 from reservation.spans import Span
 
 QUARTER = 15
@@ -48,10 +48,9 @@ def plan(timetable: Timetable, *closed: Span) -> DayPlan:
     return DayPlan(version, timetable, tuple(Closure(span, "x", "") for span in closed))
 
 
-acceptances = st.builds(
-    AcceptanceTerms,
+edges = st.builds(
+    Edge,
     months_before=st.integers(0, 24),
     day=st.none() | st.integers(1, 31),
-    opens_minute=st.integers(0, 1439),
-    minutes_before_start=st.integers(0, 10_000),
+    minute=st.integers(0, 1439),
 )

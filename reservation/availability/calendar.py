@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from reservation import dates
+from reservation.availability.queries import hats_of
 from reservation.availability.town import Offered, Town, town
 from reservation.database import fetch, transaction
 from reservation.errors import NotFound
@@ -12,7 +13,6 @@ from reservation.facilities.frames import Piece
 from reservation.facilities.queries import masters_version
 from reservation.facilities.rules import DayPlan, Frame
 from reservation.fees.rules import NoFeeForFrame, fee_yen
-from reservation.policies.rules import closes_at
 from reservation.spans import Span
 
 _TAKEN = """
@@ -140,7 +140,7 @@ def _cell(
     resident: bool,
     now: datetime,
 ) -> Cell:
-    state, why, text, opening = _state(masters, offered, plan, day, span, taken, now=now)
+    state, why, text, opening = _state(masters, offered, plan, day, span, taken, resident=resident, now=now)
     tariff = masters.tariff(offered, day)
     yen = None
     if tariff is not None:
@@ -167,6 +167,7 @@ def _state(
     span: Span,
     taken: list[tuple[Span, bool]],
     *,
+    resident: bool,
     now: datetime,
 ) -> tuple[str, str | None, str, datetime | None]:
     """Return state, reason code, the reason's own words and when the window opens."""
@@ -179,9 +180,9 @@ def _state(
     for other, blocked in taken:
         if other.overlaps(span):
             return ("blocked", "blocked", "", None) if blocked else ("taken", "slot_taken", "", None)
-    acceptance, opening = masters.acceptance(offered, day)
-    if now >= closes_at(acceptance, starts_at):
-        return "past", "too_late", "", None
-    if now < opening:
-        return "not_open_yet", "not_open_yet", "", opening
+    acceptance = masters.acceptance(offered, day, span.start, hats_of(resident=resident), now=now)
+    if acceptance.state in {"too_late", "not_for_you"}:
+        return "past", acceptance.state, "", None
+    if acceptance.state != "open":
+        return acceptance.state, acceptance.state, "", acceptance.opens_at
     return "free", None, "", None

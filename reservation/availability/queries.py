@@ -12,7 +12,6 @@ from reservation.availability.town import Offered, Town, town
 from reservation.errors import FieldInvalid
 from reservation.facilities.rules import Closure, DayPlan
 from reservation.fees.rules import NoFeeForFrame, fee_yen
-from reservation.policies.rules import closes_at
 from reservation.spans import Span
 
 
@@ -243,10 +242,15 @@ def _vacancy(
     yen = _fee_yen(masters, offered, day, offer, resident=resident, now=now)
     if yen is None:
         return None
-    _, opening = masters.acceptance(offered, day)
-    if now < opening:
-        return Vacancy(offered, plan, day, offer, yen, "not_open_yet", opening)
-    return Vacancy(offered, plan, day, offer, yen, "free")
+    acceptance = masters.acceptance(offered, day, offer.span.start, hats_of(resident=resident), now=now)
+    state = "free" if acceptance.state == "open" else acceptance.state
+    return Vacancy(offered, plan, day, offer, yen, state, acceptance.opens_at)
+
+
+def hats_of(*, resident: bool) -> list[frozenset[str]]:
+    """Return the ways in which somebody may act of whom only the fee class is known."""
+    living = "resident" if resident else "nonresident"
+    return [frozenset({living, "person", "verified"}), frozenset({living, "group", "verified"})]
 
 
 def _fee_yen(
@@ -254,11 +258,10 @@ def _fee_yen(
 ) -> int | None:
     """Return the fee of an offer; None where it has none or it is too late for it."""
     tariff = masters.tariff(offered, day)
-    acceptance, _ = masters.acceptance(offered, day)
     if tariff is None:
         return None
-    # What is offered begins later than now: only a window that ends earlier can have ended.
-    if acceptance.minutes_before_start and now >= closes_at(acceptance, dates.moment(day, offer.span.start)):
+    acceptance = masters.acceptance(offered, day, offer.span.start, hats_of(resident=resident), now=now)
+    if acceptance.state in {"too_late", "not_for_you"}:
         return None
     holiday = dates.is_weekend_or_holiday(day)
     try:

@@ -1,7 +1,7 @@
 """The masters of the whole town, kept in the process for the search until their version changes."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
@@ -15,12 +15,15 @@ from reservation.facilities.rules import (
     RoomFacts,
     Timetable,
     day_plan,
+    is_closed_all_day,
     on,
 )
 from reservation.fees.queries import tariffs
 from reservation.fees.rules import Tariff
+from reservation.policies.acceptance import Acceptance, acceptance_at, periods
 from reservation.policies.queries import policies
-from reservation.policies.rules import AcceptanceTerms, Place, PolicyFacts, opens_at, terms
+from reservation.policies.rules import Place, PolicyFacts, terms
+from reservation.policies.terms import AcceptanceTerms
 from reservation.words import fold
 
 DAYS_KEPT = 120
@@ -56,7 +59,7 @@ class Offered:
 
 @dataclass(slots=True)
 class Town:
-    """All masters of one version; `plans` and `acceptance` are worked out as they are asked for."""
+    """All masters of one version; `plans` are worked out as they are asked for."""
 
     version: int
     since: date
@@ -70,7 +73,6 @@ class Town:
     features: dict[str, Named]
     equipment: dict[str, tuple[Named, tuple[int, ...]]]
     _plans: dict[date, list[DayPlan | None]] = field(default_factory=dict)
-    _acceptance: dict[date, dict[int, tuple[AcceptanceTerms, datetime]]] = field(default_factory=dict)
 
     def plans(self, day: date) -> list[DayPlan | None]:
         """Return what each room of `rooms` offers on `day`, in the same order."""
@@ -85,26 +87,25 @@ class Town:
     def plan(self, offered: Offered, day: date) -> DayPlan | None:
         return day_plan(offered.facility, offered.room, day)
 
-    def acceptance(self, offered: Offered, day: date) -> tuple[AcceptanceTerms, datetime]:
-        """Return the acceptance window's terms for a room and a day of use, and when it opens."""
-        kept = self._acceptance.get(day)
-        if kept is None:
-            if len(self._acceptance) >= DAYS_KEPT:
-                self._acceptance.clear()
-            kept = self._acceptance[day] = {}
-        found = kept.get(offered.room.id)
-        if found is None:
-            version = on(offered.facility.versions, day)
-            place = Place(
-                offered.room.code,
-                offered.room.group.code,
-                offered.facility.code,
-                version.facility_class if version else "",
-            )
-            acceptance = terms(self.policies, AcceptanceTerms, place, day)
-            found = acceptance, opens_at(acceptance, day)
-            kept[offered.room.id] = found
-        return found
+    def acceptance(
+        self, offered: Offered, day: date, start: int, hats: Collection[frozenset[str]], *, now: datetime
+    ) -> Acceptance:
+        """Return what the acceptance windows say of a use that begins at minute `start` of `day`."""
+        version = on(offered.facility.versions, day)
+        place = Place(
+            offered.room.code,
+            offered.room.group.code,
+            offered.facility.code,
+            version.facility_class if version else "",
+        )
+        windows = periods(
+            terms(self.policies, AcceptanceTerms, place, day),
+            dates.moment(day, start),
+            hats=hats,
+            channel="web",
+            is_closed=lambda each: is_closed_all_day(offered.facility.closed, offered.room.group.id, each),
+        )
+        return acceptance_at(windows, now)
 
     def tariff(self, offered: Offered, day: date) -> Tariff | None:
         return on(self.tariffs.get(offered.facility.id, []), day)

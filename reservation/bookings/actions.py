@@ -21,7 +21,8 @@ from reservation.fees.rules import Quote
 from reservation.journal.actions import record
 from reservation.ledger.actions import charge
 from reservation.people.registrants import Registrant, registrant
-from reservation.policies.rules import TokenTerms, terms
+from reservation.policies.rules import terms
+from reservation.policies.terms import TokenTerms
 from reservation.references import new_reference
 
 KEY_HOURS = 24
@@ -74,8 +75,8 @@ async def book(
         earlier = request and await _earlier_answer(actor, request, now=now)
         if earlier:
             return earlier
-        holder = await registrant(actor.id, wish.group)
-        offer = await offered(wish, resident=holder.resident, now=now)
+        holder = await registrant(actor.id, wish.group, on=wish.on)
+        offer = await offered(wish, holder, via=via, now=now)
         _check_actor(actor, holder, offer, wish)
         booked = _answer(offer, wish, now)
         if request:

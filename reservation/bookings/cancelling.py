@@ -1,7 +1,7 @@
 """Cancel a booking (取消): what comes back is what the policy of its day says."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from reservation.actors import Actor
 from reservation.bookings import claims, rules
@@ -14,8 +14,10 @@ from reservation.fees.rules import Line
 from reservation.journal.actions import record
 from reservation.ledger.actions import cancel_charge
 from reservation.ledger.queries import standing
+from reservation.policies.edges import moment_of
 from reservation.policies.queries import policies
-from reservation.policies.rules import CancellationTerms, terms
+from reservation.policies.rules import terms
+from reservation.policies.terms import CancellationTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,14 @@ async def outcome_of(booking: BookingFacts, *, now: datetime) -> Cancelled:
     cancellation = terms(
         await policies(since=booking.use_on), CancellationTerms, booking.place, booking.use_on
     )
-    percent = cancellation.refund_percent
-    if now >= booking.starts_at - timedelta(minutes=cancellation.minutes_before_start):
-        percent = 0
+    percent = max(
+        (
+            step.percent
+            for step in cancellation.steps
+            if now < moment_of(step.until, booking.starts_at, lambda _: False)
+        ),
+        default=0,
+    )
     refund = received * percent // 100
     lines = (
         Line("paid", f"納付済みの{booking.fee_word}", "Fee paid", received),

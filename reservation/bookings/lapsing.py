@@ -14,7 +14,8 @@ from reservation.dates import local
 from reservation.journal.actions import record
 from reservation.ledger.actions import cancel_charge
 from reservation.policies.queries import policies
-from reservation.policies.rules import HoldTerms, terms
+from reservation.policies.rules import terms
+from reservation.policies.terms import HoldTerms
 
 log = logging.getLogger("reservation.bookings")
 

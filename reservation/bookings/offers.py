@@ -11,11 +11,22 @@ from reservation.database import fetch, fetch_row
 from reservation.errors import FieldInvalid
 from reservation.facilities.frames import Piece, pieces
 from reservation.facilities.queries import room_by_code
-from reservation.facilities.rules import DayPlan, FacilityFacts, RoomFacts, Running, day_plan, on
+from reservation.facilities.rules import (
+    DayPlan,
+    FacilityFacts,
+    RoomFacts,
+    Running,
+    day_plan,
+    is_closed_all_day,
+    on,
+)
 from reservation.fees.queries import tariffs
 from reservation.fees.rules import EquipmentWanted, NoFeeForFrame, Quote, quote
+from reservation.people.registrants import Registrant
+from reservation.policies.acceptance import acceptance_at, periods
 from reservation.policies.queries import policies
-from reservation.policies.rules import AcceptanceTerms, HoldTerms, Place, PolicyFacts, terms
+from reservation.policies.rules import Place, PolicyFacts, terms
+from reservation.policies.terms import AcceptanceTerms, HoldTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +45,25 @@ class Offered:
     stock: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
-async def offered(wish: Wish, *, resident: bool, now: datetime) -> Offered:
+async def offered(wish: Wish, holder: Registrant, *, via: str, now: datetime) -> Offered:
     """Return the offer for a wish, whether or not somebody has the slot already.
 
     Raises:
         FieldInvalid: no such room, purpose or equipment.
-        SlotPast, NotOpenYet, TooLate, RoomNotOffered, RoomClosed, OffFrame, PauseNeedsBothSides,
-        OverCapacity, PurposeNotAllowed, NoFeeForFrame: the rule that refuses it.
+        SlotPast, NotOpenYet, DrawnByLot, TooLate, NotForYou, RoomNotOffered, RoomClosed, OffFrame,
+        PauseNeedsBothSides, OverCapacity, PurposeNotAllowed, NoFeeForFrame: the rule that refuses it.
     """
     facility, room, plan, taken = await _planned(wish, now=now)
     rules_of_the_day = await policies(since=wish.on)
     place = place_of(facility, room, wish)
-    rules.check_time(wish, terms(rules_of_the_day, AcceptanceTerms, place, wish.on), now=now)
+    windows = periods(
+        terms(rules_of_the_day, AcceptanceTerms, place, wish.on),
+        wish.starts_at,
+        hats=[holder.hat(room.group.code)],
+        channel=via,
+        is_closed=lambda day: is_closed_all_day(facility.closed, room.group.id, day),
+    )
+    rules.check_accepted(acceptance_at(windows, now))
     rules.check_open(plan.closures, wish.span)
     rules.check_people(plan, wish.people)
     purpose_id = await _purpose_id(wish, room)
@@ -59,7 +77,7 @@ async def offered(wish: Wish, *, resident: bool, now: datetime) -> Offered:
         plan.version.parts,
         purpose_id,
         running,
-        await _quote(wish, facility, room, taken, wanted, resident=resident),
+        await _quote(wish, facility, room, taken, wanted, resident=holder.resident),
         terms(rules_of_the_day, HoldTerms, place, wish.on),
         place,
         rules_of_the_day,

@@ -7,7 +7,7 @@ from enum import StrEnum
 from reservation import dates
 from reservation.errors import Refusal
 from reservation.facilities.rules import Closure, DayPlan
-from reservation.policies.rules import AcceptanceTerms, closes_at, opens_at
+from reservation.policies.acceptance import Acceptance
 from reservation.spans import Span
 
 
@@ -64,6 +64,18 @@ class NotOpenYet(Refusal):
     """The acceptance window opens later."""
 
     code = "not_open_yet"
+
+
+class DrawnByLot(Refusal):
+    """Entries for the draw are taken now; what is left opens later."""
+
+    code = "drawn_by_lot"
+
+
+class NotForYou(Refusal):
+    """No acceptance window, or no rule of use, is for this kind of user or this channel."""
+
+    code = "not_for_you"
 
 
 class TooLate(Refusal):
@@ -158,20 +170,24 @@ def may_go(state: State, to: State) -> bool:
     return to in NEXT.get(state, frozenset())
 
 
-def check_time(wish: Wish, acceptance: AcceptanceTerms, *, now: datetime) -> None:
-    """Raise unless the acceptance window of the wish's day is open.
+def check_accepted(acceptance: Acceptance) -> None:
+    """Raise unless an acceptance window is open.
 
     Raises:
-        SlotPast: the use has begun. NotOpenYet, TooLate: the window is not open.
+        NotOpenYet, DrawnByLot, TooLate, NotForYou: what the windows say instead.
     """
-    if wish.starts_at <= now:
-        raise SlotPast(date=wish.on.isoformat(), start=dates.clock_text(wish.span.start))
-    opening = opens_at(acceptance, wish.on)
-    if now < opening:
-        raise NotOpenYet(opens_at=dates.local(opening).isoformat())
-    closing = closes_at(acceptance, wish.starts_at)
-    if now >= closing:
-        raise TooLate(closed_at=dates.local(closing).isoformat())
+    if acceptance.state == "not_open_yet":
+        raise NotOpenYet(**_moments(opens_at=acceptance.opens_at, lottery_from=acceptance.lottery_from))
+    if acceptance.state == "lottery":
+        raise DrawnByLot(**_moments(opens_at=acceptance.opens_at))
+    if acceptance.state == "too_late":
+        raise TooLate(**_moments(closed_at=acceptance.ended_at))
+    if acceptance.state == "not_for_you":
+        raise NotForYou
+
+
+def _moments(**at: datetime | None) -> dict[str, str]:
+    return {name: dates.local(moment).isoformat() for name, moment in at.items() if moment}
 
 
 def check_open(closures: tuple[Closure, ...], span: Span) -> None:

@@ -11,7 +11,7 @@ from reservation.demo.synthetic_tables import Row, Rows
 from reservation.demo.synthetic_words import AREAS, FEATURES, PAYEES, PURPOSES
 from reservation.facilities.rules import ClosedRule, Frame
 from reservation.fees.rules import Price, Tariff
-from reservation.policies.rules import AcceptanceTerms, CancellationTerms, HoldTerms, TokenTerms
+from reservation.policies.terms import HoldTerms, TokenTerms, opening_from, returning
 
 VALID_FROM = date(2000, 4, 1)
 TARIFF = "料金表"
@@ -98,10 +98,10 @@ def _words(rows: Rows) -> None:
 def _policies(rows: Rows) -> None:
     """Everything is open: ten years ahead until the use begins, by token too, and cancelling is free."""
     terms: dict[str, msgspec.Struct] = {
-        "acceptance": AcceptanceTerms(months_before=120),
+        "acceptance": opening_from(months_before=120),
         "hold": HoldTerms(),
         "tokens": TokenTerms(may_book=True, only_verified=True),
-        "cancellation": CancellationTerms(refund_percent=100),
+        "cancellation": returning(100),
     }
     for kind, held in terms.items():
         rows.add("policy", kind, "town", "", VALID_FROM, msgspec.json.encode(held).decode(), "模擬")

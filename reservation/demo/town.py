@@ -17,7 +17,7 @@ from reservation.people.rules import STAFF_PRIVILEGES, Registration
 from reservation.people.staff_accounts import COMMAND_LINE, add_staff
 from reservation.people.user_numbers import grouped
 from reservation.policies.actions import set_policy
-from reservation.policies.rules import AcceptanceTerms, CancellationTerms, HoldTerms, TokenTerms
+from reservation.policies.terms import HoldTerms, TokenTerms, opening_from, returning
 from reservation.settings import ROOT, settings
 
 SAMPLES = ROOT / "importers" / "samples"
@@ -71,10 +71,10 @@ async def _import(now: datetime) -> None:
 async def _set_rules(now: datetime) -> None:
     """Set rules such as neighbouring wards have; Nerima's own are not published, so these are invented."""
     town = [
-        ("acceptance", AcceptanceTerms(months_before=3, day=1, opens_minute=9 * 60)),
+        ("acceptance", opening_from(months_before=3, day=1, minute=9 * 60)),
         ("hold", HoldTerms(minutes=30, extension_minutes=20)),
         ("tokens", TokenTerms(may_book=True, only_verified=False)),
-        ("cancellation", CancellationTerms(refund_percent=100, minutes_before_start=0)),
+        ("cancellation", returning(100)),
     ]
     for kind, terms in town:
         await set_policy(DEMO, kind, terms, valid_from=RULES_FROM, now=now, article="練習用の例")
@@ -82,7 +82,7 @@ async def _set_rules(now: datetime) -> None:
         await set_policy(
             DEMO,
             "acceptance",
-            AcceptanceTerms(months_before=months, day=1, opens_minute=9 * 60),
+            opening_from(months_before=months, day=1, minute=9 * 60),
             scope="class",
             scope_code=facility_class,
             valid_from=RULES_FROM,

@@ -231,6 +231,12 @@ def closures_on(rules: Iterable[ClosedRule], room_group_id: int, day: date) -> t
     )
 
 
+def is_closed_all_day(rules: Iterable[ClosedRule], room_group_id: int, day: date) -> bool:
+    """Tell whether a room group is closed on the whole of `day`."""
+    whole = Span(0, dates.MINUTES_A_DAY)
+    return any(closure.span.contains(whole) for closure in closures_on(rules, room_group_id, day))
+
+
 def is_closed_by(rule: ClosedRule, day: date) -> bool:
     """Tell whether `rule` closes `day`, its shift on holidays included."""
     if not _in_force(rule, day):

@@ -35,7 +35,7 @@ class Area(Table):
 
 
 class Purpose(Table):
-    """What a room is used for (利用目的・種目)."""
+    """What a room is used for (利用目的・種目); `sound` is `ordinary`, `loud` or `quiet`, see NoisePair."""
 
     id = BigSerial(primary_key=True)
     code = Text(null=False, default=None, unique=True)
@@ -43,6 +43,9 @@ class Purpose(Table):
     name_kana = Text(null=False, default="")
     name_en = Text(null=False, default="")
     category = Text(null=False, default="")
+    sound = Text(null=False, default="ordinary")
+
+    purpose_sound_is_known = Check("sound IN ('ordinary', 'loud', 'quiet')")
 
 
 class PurposeSynonym(Table):
@@ -75,6 +78,7 @@ class Payee(Table):
     invoice_number = Text(null=True, default=None)
     revenue_account = ForeignKey(Account, null=False, default=None, on_delete=RESTRICT)
     provider_account = ForeignKey(Account, null=False, default=None, on_delete=RESTRICT)
+    counter_account = ForeignKey(Account, null=True, default=None, on_delete=RESTRICT)
 
 
 class Facility(Table):
@@ -193,6 +197,17 @@ class Part(Table):
     name = Text(null=False, default=None)
 
 
+class NoisePair(Table):
+    """A loud use of one part is heard in the other: while it runs, no quiet use may (音出し)."""
+
+    id = BigSerial(primary_key=True)
+    loud_part = ForeignKey(Part, null=False, default=None, on_delete=RESTRICT)
+    quiet_part = ForeignKey(Part, null=False, default=None, on_delete=RESTRICT)
+
+    noise_pair_has_two_parts = Check("loud_part <> quiet_part")
+    noise_pair_stands_once = Unique([loud_part, quiet_part])
+
+
 class Room(Table):
     """The identity of what is offered and priced (貸出単位)."""
 
@@ -202,6 +217,10 @@ class Room(Table):
 
 
 class RoomVersion(Table):
+    """What a room is from one day on. `takes`: how many of its parts a use takes, any that are free (one of
+    n like courts); null: all of them.
+    """
+
     id = BigSerial(primary_key=True)
     room = ForeignKey(Room, null=False, default=None, on_delete=RESTRICT)
     valid_from = Date(null=False, default=None)
@@ -211,8 +230,10 @@ class RoomVersion(Table):
     name_en = Text(null=False, default="")
     capacity = Integer(null=True, default=None)
     drawn_by_lot = Boolean(null=False, default=False)
+    takes = Integer(null=True, default=None)
 
     room_capacity_is_positive = Check("capacity > 0")
+    room_takes_at_least_one_part = Check("takes > 0")
 
 
 class RoomPart(Table):
@@ -245,7 +266,11 @@ class Timetable(Table):
 
 
 class Frame(Table):
-    """A frame (区分・コマ), bookable as a whole, or by `step_minutes` where that is set (hourly grid)."""
+    """A frame (区分・コマ), bookable as a whole, or by `step_minutes` where that is set (hourly grid).
+
+    `kind`: `frame`, `extension` or `gap`; the latter two go only with the neighbouring frame that `joins`
+    names (`before`, `after`, `both` or `either`), and are asked for `deadline_minutes` before the use begins.
+    """
 
     id = BigSerial(primary_key=True)
     timetable = ForeignKey(Timetable, null=False, default=None, on_delete=RESTRICT)
@@ -255,7 +280,14 @@ class Frame(Table):
     starts_minute = Integer(null=False, default=None)
     ends_minute = Integer(null=False, default=None)
     step_minutes = Integer(null=True, default=None)
+    kind = Text(null=False, default="frame")
+    joins = Text(null=False, default="")
+    deadline_minutes = Integer(null=False, default=0)
 
+    frame_kind_is_known = Check("kind IN ('frame', 'extension', 'gap')")
+    frame_joins_a_neighbour = Check(
+        "CASE kind WHEN 'frame' THEN joins = '' ELSE joins IN ('before', 'after', 'both', 'either') END"
+    )
     frame_is_in_order = Check("0 <= starts_minute AND starts_minute < ends_minute AND ends_minute <= 1440")
     frame_holds_whole_steps = Check("step_minutes > 0 AND (ends_minute - starts_minute) % step_minutes = 0")
     frame_code_stands_once_in_a_timetable = Unique([timetable, code])

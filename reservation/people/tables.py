@@ -1,11 +1,11 @@
 """Persons, groups, staff, and how they are recognised."""
 
-from piccolo.columns import BigInt, BigSerial, Boolean, ForeignKey, Integer, Text, Timestamptz
+from piccolo.columns import BigInt, BigSerial, Boolean, Date, ForeignKey, Integer, Text, Timestamptz
 from piccolo.columns.base import OnDelete
 from piccolo.constraints import Check, Unique
 from piccolo.table import Table
 
-from reservation.facilities.tables import Facility
+from reservation.facilities.tables import Facility, RoomGroup
 from reservation.ledger.tables import Account
 
 RESTRICT = OnDelete.restrict
@@ -75,13 +75,26 @@ class Staff(Table):
 
 
 class StaffFacility(Table):
-    """A facility to which an account of staff is limited; none: all."""
+    """A facility to which an account of staff is limited, on the days it holds; no row at all: all."""
 
     id = BigSerial(primary_key=True)
     staff = ForeignKey(Staff, null=False, default=None, on_delete=RESTRICT)
     facility = ForeignKey(Facility, null=False, default=None, on_delete=RESTRICT)
+    valid_from = Date(null=True, default=None)
+    valid_to = Date(null=True, default=None)
 
     staff_facility_stands_once = Unique([staff, facility])
+
+
+class PriorityGroup(Table):
+    """A group that goes first in a room group (優先団体), as long as that is recognised."""
+
+    id = BigSerial(primary_key=True)
+    group = ForeignKey(Group, null=False, default=None, on_delete=RESTRICT)
+    room_group = ForeignKey(RoomGroup, null=False, default=None, on_delete=RESTRICT)
+    valid_from = Date(null=False, default=None)
+    valid_to = Date(null=True, default=None)
+    reason = Text(null=False, default="")
 
 
 class Session(Table):

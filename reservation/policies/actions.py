@@ -8,7 +8,8 @@ from reservation.actors import Actor
 from reservation.database import execute, transaction
 from reservation.errors import FieldInvalid, NotAllowed
 from reservation.journal.actions import record
-from reservation.policies.rules import SCOPES, TERMS
+from reservation.policies.rules import SCOPES
+from reservation.policies.terms import TERMS
 
 
 async def set_policy(

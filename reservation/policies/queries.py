@@ -5,7 +5,8 @@ from datetime import date
 import msgspec
 
 from reservation.database import fetch
-from reservation.policies.rules import TERMS, PolicyFacts
+from reservation.policies.rules import PolicyFacts
+from reservation.policies.terms import TERMS
 
 
 async def policies(*, since: date) -> tuple[PolicyFacts, ...]:

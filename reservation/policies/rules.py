@@ -1,57 +1,17 @@
-"""Terms of the dated rules, and which one holds: the most specific scope first."""
+"""Which dated rule holds: the most specific scope first."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 from typing import TypeVar
 
 import msgspec
 
 from reservation import dates
+from reservation.policies.edges import is_office_closed
+from reservation.policies.terms import TERMS, Quota, QuotaTerms
 
 SCOPES = ("room", "room_group", "facility", "class", "town")
-
-
-class AcceptanceTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """From when until when a use may be booked (受付期間).
-
-    Opens `months_before` the day of use, on `day` of that month (None: the same day), at `opens_minute`;
-    ends `minutes_before_start` the use begins.
-    """
-
-    months_before: int
-    day: int | None = None
-    opens_minute: int = 0
-    minutes_before_start: int = 0
-
-
-class HoldTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long an unpaid hold (仮予約) lasts, and how much its one extension adds."""
-
-    minutes: int = 30
-    extension_minutes: int = 20
-
-
-class TokenTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whether API tokens may book, and for whom."""
-
-    may_book: bool = False
-    only_verified: bool = True
-
-
-class CancellationTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a user gets back who cancels up to `minutes_before_start` the use."""
-
-    refund_percent: int = 0
-    minutes_before_start: int = 0
-
-
-TERMS: dict[str, type[msgspec.Struct]] = {
-    "acceptance": AcceptanceTerms,
-    "hold": HoldTerms,
-    "tokens": TokenTerms,
-    "cancellation": CancellationTerms,
-}
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -89,37 +49,50 @@ class Place:
 
 def policy(policies: Iterable[PolicyFacts], kind: str, place: Place, day: date) -> PolicyFacts | None:
     """Return the rule of `kind` that holds for `place` on `day`, the most specific scope first."""
-    best = None
-    for candidate in policies:
-        if candidate.kind != kind or candidate.scope_code != place.code_of(candidate.scope):
-            continue
-        if not (candidate.valid_from <= day and (candidate.valid_to is None or day < candidate.valid_to)):
-            continue
-        if best is None or SCOPES.index(candidate.scope) < SCOPES.index(best.scope):
-            best = candidate
-    return best
+    return next(iter(policies_of(policies, kind, place, day)), None)
+
+
+def policies_of(policies: Iterable[PolicyFacts], kind: str, place: Place, day: date) -> list[PolicyFacts]:
+    """Return the rules of `kind` of every scope around `place` on `day`, the most specific first."""
+    found = [
+        candidate
+        for candidate in policies
+        if candidate.kind == kind
+        and candidate.scope_code == place.code_of(candidate.scope)
+        and candidate.valid_from <= day
+        and (candidate.valid_to is None or day < candidate.valid_to)
+    ]
+    return sorted(found, key=lambda each: SCOPES.index(each.scope))
 
 
 def terms(policies: Iterable[PolicyFacts], kind: type[T], place: Place, day: date) -> T:
     """Return the terms of `kind` that hold for `place` on `day`, or the kind's own defaults."""
-    name = next(name for name, struct in TERMS.items() if struct is kind)
-    found = policy(policies, name, place, day)
-    if found is not None and isinstance(found.terms, kind):
-        return found.terms
-    return kind(months_before=3) if kind is AcceptanceTerms else kind()
+    found = policy(policies, kind_of(kind), place, day)
+    return found.terms if found is not None and isinstance(found.terms, kind) else kind()
 
 
-def opens_at(acceptance: AcceptanceTerms, use_on: date) -> datetime:
-    """Return the moment from which a use on `use_on` may be booked."""
-    month = dates.add_months(use_on, -acceptance.months_before)
-    if acceptance.day is not None:
-        first = month.replace(day=1)
-        month = min(
-            first + timedelta(days=acceptance.day - 1), dates.add_months(first, 1) - timedelta(days=1)
-        )
-    return dates.moment(month, acceptance.opens_minute)
+def kind_of(struct: type[msgspec.Struct]) -> str:
+    return next(name for name, each in TERMS.items() if each is struct)
 
 
-def closes_at(acceptance: AcceptanceTerms, starts_at: datetime) -> datetime:
-    """Return the moment from which it is too late to book a use that begins at `starts_at`."""
-    return starts_at - timedelta(minutes=acceptance.minutes_before_start)
+def quotas(policies: Iterable[PolicyFacts], place: Place, day: date) -> Iterator[tuple[Quota, PolicyFacts]]:
+    """Yield every limit that holds for `place` on `day` with its rule; wider ones too unless replaced."""
+    for found in policies_of(policies, "quotas", place, day):
+        if not isinstance(found.terms, QuotaTerms):
+            continue
+        for quota in found.terms.quotas:
+            yield quota, found
+        if found.terms.replaces_wider:
+            return
+
+
+def fits(audience: Collection[str], hats: Collection[frozenset[str]]) -> bool:
+    """Tell whether one of the ways in which somebody may act (`hats`) has every word of an audience."""
+    return not audience or any(hat.issuperset(audience) for hat in hats)
+
+
+def is_on(days: str, day: date) -> bool:
+    """Tell whether `day` is of the kind `days`: all, weekdays, holidays (weekends too) or office_days."""
+    if days == "office_days":
+        return not is_office_closed(day)
+    return days == "all" or (days == "holidays") == dates.is_weekend_or_holiday(day)

@@ -1,6 +1,6 @@
 """Dated rules that the office edits (利用基準): one row per rule, scope and time it holds."""
 
-from piccolo.columns import JSONB, BigSerial, Date, Text
+from piccolo.columns import JSONB, BigSerial, Date, Text, Timestamptz
 from piccolo.constraints import Check
 from piccolo.table import Table
 
@@ -21,3 +21,27 @@ class Policy(Table):
     article = Text(null=False, default="")
 
     policy_scope_is_known = Check("scope IN ('town', 'class', 'facility', 'room_group', 'room')")
+
+
+class Waiver(Table):
+    """What staff declare for a day and place: whoever cancels then loses nothing (取消しの免除).
+
+    `reason` is one of the reasons of the cancellation terms; `scope` and `scope_code` as of a policy, or
+    `area`.
+    """
+
+    id = BigSerial(primary_key=True)
+    ref = Text(null=False, default=None, unique=True)
+    reason = Text(null=False, default=None)
+    notice = Text(null=False, default=None)
+    scope = Text(null=False, default=None)
+    scope_code = Text(null=False, default="")
+    from_on = Date(null=False, default=None)
+    to_on = Date(null=False, default=None)
+    declared_at = Timestamptz(null=False, default=None)
+    declared_by = Text(null=False, default=None)
+    withdrawn_at = Timestamptz(null=True, default=None)
+
+    waiver_reason_is_known = Check("reason IN ('weather', 'heat', 'disaster', 'facility')")
+    waiver_scope_is_known = Check("scope IN ('town', 'area', 'class', 'facility', 'room_group', 'room')")
+    waiver_days_are_in_order = Check("to_on >= from_on")

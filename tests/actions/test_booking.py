@@ -22,7 +22,7 @@ from reservation.facilities.frames import OffFrame, PauseNeedsBothSides
 from reservation.fees.rules import NoFeeForFrame
 from reservation.people.rules import BOOKING_ROLES, GROUP_ROLES
 from reservation.policies.actions import set_policy
-from reservation.policies.rules import AcceptanceTerms, HoldTerms, TokenTerms
+from reservation.policies.terms import HoldTerms, TokenTerms, opening_from
 from reservation.spans import Span
 from tests import factories
 from tests.factories import (
@@ -198,7 +198,7 @@ async def test_a_use_over_the_evening_pause_needs_an_hour_on_both_sides(resident
 
 
 async def test_acceptance_ends_the_named_minutes_before_the_use(resident: Actor) -> None:
-    await _policy("acceptance", AcceptanceTerms(months_before=12, minutes_before_start=60))
+    await _policy("acceptance", opening_from(months_before=12, minutes_before_start=60))
     begins = moment(WEDNESDAY, MORNING.start)
     with pytest.raises(rules.TooLate) as refused:
         await booked(resident, now=begins - timedelta(minutes=60))

@@ -20,7 +20,7 @@ from reservation.errors import NotAllowed, NotFound
 from reservation.ledger.queries import standing
 from reservation.people.rules import BOOKING_ROLES, GROUP_ROLES
 from reservation.policies.actions import set_policy
-from reservation.policies.rules import CancellationTerms
+from reservation.policies.terms import CancellationTerms, returning
 from tests import factories
 from tests.factories import EVENING, MANAGER, MORNING, NOW, WEDNESDAY, attempted, booked, session_of, wish
 
@@ -99,7 +99,7 @@ async def test_paying_twice_sends_one_payment_back_and_keeps_the_booking(residen
 async def test_cancelling_what_was_paid_twice_returns_the_second_payment_in_full_as_well(
     resident: Actor, percent: int, returned: int
 ) -> None:
-    await _cancellation(CancellationTerms(refund_percent=percent))
+    await _cancellation(returning(percent))
     ref = (await booked(resident)).ref
     for code in (await attempted(ref), await attempted(ref)):
         await apply_session("ward", await session_of(code), now=NOW)
@@ -300,7 +300,7 @@ async def test_once_begun_or_cancelled_nothing_is_cancelled(resident: Actor) -> 
     [("class", "hall"), ("facility", "t-house"), ("room_group", "g-meeting"), ("room", "t-meeting")],
 )
 async def test_a_cancellation_follows_the_policy_of_its_place(resident: Actor, scope: str, code: str) -> None:
-    await _cancellation(CancellationTerms(refund_percent=33, minutes_before_start=60), scope, code)
+    await _cancellation(returning(33, minutes_before_start=60), scope, code)
     ref = await _paid(resident, wish(span=EVENING))
     outcome = await cancel_and_refund(resident, ref, now=NOW)
     assert (outcome.refund_yen, outcome.kept_yen) == (660, 1340)
@@ -311,7 +311,7 @@ async def test_a_cancellation_follows_the_policy_of_its_place(resident: Actor, s
 
 
 async def test_after_the_last_moment_of_the_policy_nothing_comes_back(resident: Actor) -> None:
-    await _cancellation(CancellationTerms(refund_percent=100, minutes_before_start=60))
+    await _cancellation(returning(100, minutes_before_start=60))
     ref = await _paid(resident)
     last = moment(WEDNESDAY, MORNING.start) - timedelta(minutes=60)
     assert (await outcome_of(await booking(ref), now=last - timedelta(seconds=1))).refund_yen == 1000

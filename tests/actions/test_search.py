@@ -18,7 +18,7 @@ from reservation.database import execute
 from reservation.dates import moment
 from reservation.errors import NotFound
 from reservation.policies.actions import set_policy
-from reservation.policies.rules import AcceptanceTerms
+from reservation.policies.terms import opening_from
 from reservation.spans import Span
 from reservation.words import words
 from tests import factories
@@ -241,7 +241,7 @@ async def test_words_find_names_readings_english_and_synonyms(
 
 async def test_before_the_window_opens_a_use_is_shown_with_its_day(town: factories.SmallTown) -> None:
     await set_policy(
-        MANAGER, "acceptance", AcceptanceTerms(months_before=0, day=1, opens_minute=540),
+        MANAGER, "acceptance", opening_from(months_before=0, day=1, minute=540),
         valid_from=date(2020, 4, 1), now=NOW, scope="facility", scope_code="t-house",
     )  # fmt: skip
     items = await found(ONE_DAY)
@@ -255,7 +255,7 @@ async def test_what_is_too_late_or_without_a_fee_is_not_shown(town: factories.Sm
     await execute("DELETE FROM tariff_fee WHERE frame_code = 'evening'")
     assert of(await found(ONE_DAY), "t-meeting") == [MORNING, AFTERNOON]
     await set_policy(
-        MANAGER, "acceptance", AcceptanceTerms(months_before=12, minutes_before_start=3 * 1440),
+        MANAGER, "acceptance", opening_from(months_before=12, minutes_before_start=3 * 1440),
         valid_from=date(2020, 4, 1), now=NOW,
     )  # fmt: skip
     shown = await found(Question(date(2026, 11, 21), date(2026, 11, 25)))

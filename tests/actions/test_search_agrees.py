@@ -15,11 +15,10 @@ from reservation.availability.alternatives import alternatives
 from reservation.availability.calendar import calendar
 from reservation.availability.queries import search
 from reservation.availability.rules import Question
-from reservation.availability.town import DAYS_KEPT
 from reservation.availability.town import town as masters_of
 from reservation.database import execute
 from reservation.policies.actions import set_policy
-from reservation.policies.rules import AcceptanceTerms
+from reservation.policies.terms import opening_from
 from reservation.spans import Span
 from tests import factories
 from tests.factories import MANAGER, MORNING, NOW, SATURDAY, WEDNESDAY, booked, wish
@@ -241,18 +240,10 @@ async def test_total_rooms_leaves_out_rooms_that_show_nothing(town: factories.Sm
     )
     assert (await search(question, resident=True, now=NOW, limit=limit)).total_rooms == 4
     await set_policy(
-        MANAGER, "acceptance", AcceptanceTerms(months_before=12, minutes_before_start=60 * 1440),
+        MANAGER, "acceptance", opening_from(months_before=12, minutes_before_start=60 * 1440),
         valid_from=date(2020, 4, 1), now=NOW, scope="facility", scope_code="t-house",
     )  # fmt: skip
     assert (await search(question, resident=True, now=NOW, limit=limit)).total_rooms == 1
-
-
-async def test_what_is_kept_of_the_acceptance_window_is_bounded(town: factories.SmallTown) -> None:
-    masters = await masters_of(now=NOW)
-    offered = masters.by_code["t-meeting"]
-    for day in dates.days_between(WEDNESDAY, WEDNESDAY + timedelta(days=3 * DAYS_KEPT)):
-        masters.acceptance(offered, day)
-    assert len(masters._acceptance) <= DAYS_KEPT
 
 
 # ---- two uses instead of one ----

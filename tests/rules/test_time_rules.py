@@ -11,18 +11,9 @@ from hypothesis import strategies as st
 from reservation import dates
 from reservation.bookings.rules import ACTIVE, NEXT, UNPAID, State, may_go
 from reservation.facilities.rules import ClosedRule, Timetable, closures_on, is_closed_by, timetable_on
-from reservation.policies.rules import (
-    AcceptanceTerms,
-    CancellationTerms,
-    HoldTerms,
-    Place,
-    PolicyFacts,
-    TokenTerms,
-    closes_at,
-    opens_at,
-    policy,
-    terms,
-)
+from reservation.policies.edges import Edge, moment_of
+from reservation.policies.rules import Place, PolicyFacts, policy, terms
+from reservation.policies.terms import AcceptanceTerms, CancellationTerms, HoldTerms, TokenTerms
 from reservation.spans import Span, subtract
 from tests import strategies
 from tests.strategies import EVER
@@ -247,34 +238,35 @@ def test_without_a_rule_the_careful_defaults_hold() -> None:
     day, place = date(2026, 12, 2), Place("r", "g", "f", "c")
     assert terms([], HoldTerms, place, day).minutes >= 20
     assert not terms([], TokenTerms, place, day).may_book
-    assert terms([], CancellationTerms, place, day).refund_percent == 0
-    assert terms([], AcceptanceTerms, place, day).months_before == 3
+    assert terms([], CancellationTerms, place, day).steps == ()
+    assert terms([], AcceptanceTerms, place, day).windows[0].opens.months_before == 3
 
 
 @pytest.mark.parametrize(
-    ("acceptance", "use_on", "opens"),
+    ("edge", "use_on", "opens"),
     [
-        (AcceptanceTerms(3), date(2026, 12, 2), "2026-09-02T00:00:00+09:00"),
-        (AcceptanceTerms(1), date(2027, 3, 31), "2027-02-28T00:00:00+09:00"),
-        (AcceptanceTerms(3, day=1, opens_minute=540), date(2026, 12, 31), "2026-09-01T09:00:00+09:00"),
-        (AcceptanceTerms(1, day=31), date(2026, 12, 2), "2026-11-30T00:00:00+09:00"),
-        (AcceptanceTerms(2, day=30), date(2027, 4, 30), "2027-02-28T00:00:00+09:00"),
-        (AcceptanceTerms(0, day=1), date(2026, 12, 2), "2026-12-01T00:00:00+09:00"),
-        (AcceptanceTerms(12, day=1), date(2026, 1, 5), "2025-01-01T00:00:00+09:00"),
+        (Edge(months_before=3), date(2026, 12, 2), "2026-09-02T00:00:00+09:00"),
+        (Edge(months_before=1), date(2027, 3, 31), "2027-02-28T00:00:00+09:00"),
+        (Edge(months_before=3, day=1, minute=540), date(2026, 12, 31), "2026-09-01T09:00:00+09:00"),
+        (Edge(months_before=1, day=31), date(2026, 12, 2), "2026-11-30T00:00:00+09:00"),
+        (Edge(months_before=2, day=30), date(2027, 4, 30), "2027-02-28T00:00:00+09:00"),
+        (Edge(months_before=0, day=1), date(2026, 12, 2), "2026-12-01T00:00:00+09:00"),
+        (Edge(months_before=12, day=1), date(2026, 1, 5), "2025-01-01T00:00:00+09:00"),
     ],
 )
-def test_the_window_opens_on_its_day_or_the_months_last(
-    acceptance: AcceptanceTerms, use_on: date, opens: str
-) -> None:
-    assert opens_at(acceptance, use_on).isoformat() == opens
+def test_the_window_opens_on_its_day_or_the_months_last(edge: Edge, use_on: date, opens: str) -> None:
+    assert moment_of(edge, dates.moment(use_on, 600), _never).isoformat() == opens
 
 
-@given(strategies.acceptances, strategies.days)
-def test_a_later_use_never_opens_earlier(acceptance: AcceptanceTerms, use_on: date) -> None:
+@given(strategies.edges, strategies.days)
+def test_a_later_use_never_opens_earlier(edge: Edge, use_on: date) -> None:
     following = use_on + timedelta(days=1)
-    assert opens_at(acceptance, use_on) <= opens_at(acceptance, following)
-    starts_at = dates.moment(use_on, 600)
-    assert closes_at(acceptance, starts_at) == starts_at - timedelta(minutes=acceptance.minutes_before_start)
+    earlier, later = (moment_of(edge, dates.moment(day, 600), _never) for day in (use_on, following))
+    assert earlier <= later
+
+
+def _never(_: date) -> bool:
+    return False
 
 
 def test_the_life_of_a_booking_never_returns_and_always_ends() -> None:
