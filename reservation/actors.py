@@ -8,7 +8,8 @@ class Actor:
     """The caller of an action, with the privileges that count.
 
     `kind` is `person`, `staff`, `worker` or `anonymous`; `id` the key in that kind's table (0: none);
-    `name` what the journal shows. `scopes` limits a token; None means an ordinary session.
+    `name` what the journal shows. `scopes` limits a token; None means an ordinary session. `facilities` are
+    those, by code, to which staff are limited; none: all.
     """
 
     kind: str
@@ -16,6 +17,7 @@ class Actor:
     name: str
     privileges: frozenset[str] = field(default_factory=frozenset)
     scopes: frozenset[str] | None = None
+    facilities: frozenset[str] = field(default_factory=frozenset)
 
     @property
     def by_token(self) -> bool:
@@ -31,6 +33,10 @@ class Actor:
 
     def may(self, privilege: str) -> bool:
         return privilege in self.privileges
+
+    def may_at(self, privilege: str, facility: str) -> bool:
+        """Tell whether the actor has a privilege, and has it at a facility."""
+        return self.may(privilege) and (not self.facilities or facility in self.facilities)
 
 
 ANONYMOUS = Actor("anonymous", 0, "")

@@ -20,20 +20,44 @@ from reservation import database, health
 from reservation.availability import api as availability_api
 from reservation.availability import pages as availability_pages
 from reservation.bookings import api as bookings_api
+from reservation.bookings import (
+    application_pages,
+    cancellation_pages,
+    changing_api,
+    changing_pages,
+    staff_after_use,
+    staff_book,
+    staff_booking,
+    staff_change,
+    staff_deciding,
+    staff_lists,
+    staff_notes,
+)
+from reservation.bookings import own_pages as own_bookings_pages
 from reservation.bookings import pages as bookings_pages
 from reservation.checkout import pages as checkout_pages
 from reservation.checkout import provider, webhooks
+from reservation.closures import staff as closures_staff
+from reservation.closures import staff_urgent
 from reservation.errors import Refusal
 from reservation.facilities import api as facilities_api
 from reservation.facilities import pages as facilities_pages
+from reservation.facilities import staff as facilities_staff
 from reservation.journal import staff as journal_staff
 from reservation.notices import pages as notices_pages
 from reservation.notices import staff as notices_staff
+from reservation.penalties import pages as penalties_pages
+from reservation.penalties import staff as penalties_staff
+from reservation.penalties import staff_waivers
 from reservation.people import pages as people_pages
 from reservation.people import staff as people_staff
-from reservation.people import tokens_pages
+from reservation.people import staff_people, tokens_pages
 from reservation.people.recognising import Recognition
+from reservation.policies import staff as policies_staff
+from reservation.policies import staff_edit as policies_staff_edit
 from reservation.settings import ROOT, settings
+from reservation.waiting import pages as waiting_pages
+from reservation.waiting import staff as waiting_staff
 from reservation.web import documentation, refusals
 from reservation.web.guarding import Guard
 
@@ -42,16 +66,38 @@ LONGEST_BODY = 1_000_000
 FOR_GOOD = CacheControlHeader(max_age=31_536_000, public=True, immutable=True)
 POOL_SIZE = 10
 
-API = (facilities_api.router, availability_api.router, bookings_api.router)
+API = (facilities_api.router, availability_api.router, bookings_api.router, changing_api.router)
 PAGES = (
     availability_pages.router,
     facilities_pages.router,
     bookings_pages.router,
+    application_pages.router,
+    own_bookings_pages.router,
+    changing_pages.router,
+    cancellation_pages.router,
+    penalties_pages.router,
+    penalties_staff.router,
+    staff_waivers.router,
     checkout_pages.router,
     people_pages.router,
     tokens_pages.router,
+    waiting_pages.router,
+    waiting_staff.router,
     notices_pages.router,
     people_staff.router,
+    staff_people.router,
+    staff_book.router,
+    staff_booking.router,
+    staff_change.router,
+    staff_deciding.router,
+    staff_after_use.router,
+    staff_lists.router,
+    staff_notes.router,
+    facilities_staff.router,
+    policies_staff.router,
+    policies_staff_edit.router,
+    closures_staff.router,
+    staff_urgent.router,
     notices_staff.router,
     journal_staff.router,
     documentation.router,

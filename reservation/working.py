@@ -8,14 +8,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reservation import clock, database
+from reservation.bookings.attending import close_ended
 from reservation.bookings.claims import drop_ended
 from reservation.bookings.lapsing import lapse_overdue
+from reservation.checkout.changing import lapse_all_undecided
 from reservation.checkout.inbox import handle_due_events
 from reservation.checkout.refunding import send_due_refunds
+from reservation.checkout.returning import let_fall
 from reservation.checkout.sweeping import sweep
+from reservation.closures.emergency import look_after
 from reservation.notices.sending import send_due
 from reservation.people import signing_in, throttling
 from reservation.settings import settings
+from reservation.waiting.alerts import check_searches
+from reservation.waiting.entering import end_past
+from reservation.waiting.offering import tend
+from reservation.waiting.turns import draw_due
 
 log = logging.getLogger("reservation.worker")
 HOUR = 3600.0
@@ -49,9 +57,17 @@ async def _purge(now: datetime) -> int:
 JOBS = (
     Job("events", 1, lambda now: handle_due_events(now=now)),
     Job("holds", 5, lambda now: lapse_overdue(now=now)),
+    Job("stops", 10, lambda now: let_fall(now=now)),
+    Job("undecided", 60, lambda now: lapse_all_undecided(now=now)),
+    Job("ended uses", 600, lambda now: close_ended(now=now)),
     Job("refunds", 5, lambda now: send_due_refunds(now=now)),
+    Job("closings", 10, lambda now: look_after(now=now)),
     Job("payments", 30, lambda now: sweep(now=now)),
     Job("notices", 2, _send_notices),
+    Job("pools", 1, lambda now: draw_due(now=now)),
+    Job("waiting", 5, lambda now: tend(now=now)),
+    Job("waited in vain", 60, lambda now: end_past(now=now)),
+    Job("alerts", 60, lambda now: check_searches(now=now)),
     Job("purge", HOUR, _purge),
 )
 

@@ -210,9 +210,12 @@ async def attempted(ref: str, *, now: datetime = NOW, session: str | None = None
     """Write down the attempt of a booking whose page the provider has opened; return the session's id."""
     code = session or f"cs_{new_reference()}"
     await execute(
-        """INSERT INTO attempt (ref, booking, payee, yen, state, session, url, expires_at, made_at, state_at)
-           SELECT $2, id, payee, total_yen, 'open', $3, 'https://pay.example/' || $3, $4, $5, $5
-           FROM booking WHERE ref = $1""",
+        """WITH made AS (
+             INSERT INTO attempt (ref, booking, payee, yen, state, session, url, expires_at, made_at,
+                                  state_at)
+             SELECT $2, id, payee, total_yen, 'open', $3, 'https://pay.example/' || $3, $4, $5, $5
+             FROM booking WHERE ref = $1 RETURNING id, booking, yen)
+           INSERT INTO attempt_booking (attempt, booking, yen) SELECT id, booking, yen FROM made""",
         *(ref, new_reference(), code, now + timedelta(minutes=40), now),
     )
     return code

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from itertools import islice
 
 from reservation import dates
+from reservation.availability.asker import Asker, stranger
 from reservation.availability.busy import Busy, busy
 from reservation.availability.queries import Vacancy, first_vacancies
 from reservation.availability.rules import Question
@@ -25,55 +26,58 @@ LEAST_SPLIT_MINUTES = 120
 
 # Questions that are being answered at this moment: when thirty people lose the same slot at once, they
 # share one answer. Nothing is kept after it was given.
-_asked: dict[tuple[Question, bool], asyncio.Task[list[Vacancy]]] = {}
+_asked: dict[tuple[Question, Asker], asyncio.Task[list[Vacancy]]] = {}
 
 
-async def alternatives(question: Question, *, resident: bool, now: datetime) -> list[Vacancy]:
+async def alternatives(
+    question: Question, *, resident: bool = True, now: datetime, asker: Asker | None = None
+) -> list[Vacancy]:
     """Return up to six vacancies near a question that nothing answers, each with `why` it is near.
 
     `why`: `other_time`, `other_room`, `other_facility`, `other_day`, `shorter`, `split`.
     """
+    asker = asker or stranger(resident=resident)
     if in_transaction():
-        return await _looked_up(question, resident=resident, now=now)
-    key = (question, resident)
+        return await _looked_up(question, asker, now=now)
+    key = (question, asker)
     task = _asked.get(key)
     if task is None:
-        task = _asked[key] = asyncio.create_task(_looked_up(question, resident=resident, now=now))
+        task = _asked[key] = asyncio.create_task(_looked_up(question, asker, now=now))
         task.add_done_callback(lambda _: _asked.pop(key, None))
     return list(await asyncio.shield(task))
 
 
-async def near_use(wish: Wish, *, resident: bool, now: datetime) -> list[Vacancy]:
+async def near_use(
+    wish: Wish, *, resident: bool = True, now: datetime, asker: Asker | None = None
+) -> list[Vacancy]:
     """Return the vacancies nearest to a wish whose slot is taken, the nearest first."""
     question = Question(
         first=wish.on, last=wish.on, window=wish.span, purpose=wish.purpose or None, room=wish.room,
         people=wish.people,
     )  # fmt: skip
-    return await alternatives(question, resident=resident, now=now)
+    return await alternatives(question, resident=resident, now=now, asker=asker)
 
 
-async def _looked_up(question: Question, *, resident: bool, now: datetime) -> list[Vacancy]:
+async def _looked_up(question: Question, asker: Asker, *, now: datetime) -> list[Vacancy]:
     """Return the alternatives; one look at what is taken serves all, over the nearest fortnight."""
     masters = await town(now=now)
     first = max(dates.day_of(now), question.first - timedelta(days=3))
     last = question.last + timedelta(days=DAYS_AROUND)
-    taken = await busy(question.first, question.last, now=now)
+    taken = await busy(masters, question.first, question.last, now=now)
     found: list[Vacancy] = []
     for why, near in _same_day(question, masters):
         most = MOST * 2 if near.room else LOOKED_AT
-        answers = first_vacancies(near, masters, taken, resident=resident, now=now, most=most)
+        answers = first_vacancies(near, masters, taken, asker, now=now, most=most)
         _add(found, why, _nearest(answers, question, masters))
         if len(found) >= MOST - EACH:
             break
     if all(each.why == "shorter" for each in found):
-        pair = _split(question, masters, taken, resident=resident, now=now)
+        pair = _split(question, masters, taken, asker, now=now)
         chosen = {each.order for each in pair}
         found = [each for each in found if each.order not in chosen] + pair
-    around = await busy(first, last, now=now, parts=_parts_of(question, masters))
+    around = await busy(masters, first, last, now=now, parts=_parts_of(question, masters))
     for near in _other_days(question, now=now):
-        _add(
-            found, "other_day", first_vacancies(near, masters, around, resident=resident, now=now, most=MOST)
-        )
+        _add(found, "other_day", first_vacancies(near, masters, around, asker, now=now, most=MOST))
     return found[:MOST]
 
 
@@ -142,7 +146,7 @@ def _half(question: Question) -> int | None:
     return minutes // 2 // 30 * 30 or None
 
 
-def _split(question: Question, masters: Town, taken: Busy, *, resident: bool, now: datetime) -> list[Vacancy]:
+def _split(question: Question, masters: Town, taken: Busy, asker: Asker, *, now: datetime) -> list[Vacancy]:
     """Return two uses of one day, one right after the other, that together cover the window."""
     window = question.window
     if window is None or window.minutes < LEAST_SPLIT_MINUTES or question.minutes is not None:
@@ -150,7 +154,7 @@ def _split(question: Question, masters: Town, taken: Busy, *, resident: bool, no
 
     def free(day: date, half: Span) -> list[Vacancy]:
         asked = replace(question, first=day, last=day, window=half, room=None)
-        found = first_vacancies(asked, masters, taken, resident=resident, now=now, most=MOST)
+        found = first_vacancies(asked, masters, taken, asker, now=now, most=MOST)
         return [replace(each, why="split") for each in found if each.state == "free"]
 
     middle = window.start + window.minutes // 2 // 30 * 30

@@ -1,6 +1,6 @@
 """Availability and calendars as JSON; anonymous."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -9,6 +9,7 @@ from litestar.params import Parameter
 
 from reservation import dates
 from reservation.availability.alternatives import alternatives
+from reservation.availability.asker import Asker, asker_of
 from reservation.availability.asking import fields_of, limit_of, question_of
 from reservation.availability.calendar import Calendar, Cell, calendar
 from reservation.availability.queries import Vacancy, search
@@ -16,9 +17,10 @@ from reservation.availability.rules import Question
 from reservation.availability.town import then_or_next
 from reservation.errors import FieldInvalid
 from reservation.facilities.rules import on
+from reservation.spans import Span
 from reservation.web.caller import AnyRequest, Caller, caller_of
 from reservation.web.naming import Named, called
-from reservation.web.wording import moment_text, say
+from reservation.web.wording import has, moment_text, say
 
 DEFAULT_ITEMS = 100
 
@@ -45,6 +47,7 @@ class VacancyItem(msgspec.Struct, omit_defaults=True):
     capacity: int | None = None
     opens_at: str | None = None
     why: str | None = None
+    left: int | None = None
 
 
 class Availability(msgspec.Struct):
@@ -55,14 +58,42 @@ class Availability(msgspec.Struct):
     as_of: str
 
 
+class Possible(msgspec.Struct, omit_defaults=True):
+    """What is possible instead: from when on, or which use of the room next."""
+
+    opens_at: str | None = None
+    date: str | None = None
+    start: str | None = None
+    end: str | None = None
+
+
+class WhyNot(msgspec.Struct, omit_defaults=True):
+    """Which rule refuses, where it is written, since when, and what is possible instead."""
+
+    code: str
+    text: str
+    article: str | None = None
+    since: str | None = None
+    next: Possible | None = None
+
+
+class UseItem(msgspec.Struct):
+    start: str
+    end: str
+
+
 class CellItem(msgspec.Struct, omit_defaults=True):
+    """A frame of a day; `use` is what is booked from it where the rules ask for more than the frame."""
+
     name: str
     start: str
     end: str
     state: str
     fee_yen: int | None = None
-    why: dict[str, str] | None = None
+    why: WhyNot | None = None
     opens_at: str | None = None
+    left: int | None = None
+    use: UseItem | None = None
 
 
 class DayItem(msgspec.Struct):
@@ -107,14 +138,15 @@ async def get_availability(
     fields = fields_of(request)
     caller = caller_of(request)
     question = question_of(fields, today=dates.day_of(caller.now))
+    asker = await asker_of(caller.actor, resident=caller.resident, channel="api")
     found = await search(
         question,
-        resident=caller.resident,
         now=caller.now,
         limit=limit_of(fields, DEFAULT_ITEMS),
         cursor=fields.get("cursor"),
+        asker=asker,
     )
-    near = [] if found.items or fields.get("cursor") else await _near(question, caller)
+    near = [] if found.items or fields.get("cursor") else await _near(question, asker, caller)
     return Availability(
         [vacancy_item(each, caller.language) for each in found.items],
         found.next,
@@ -124,8 +156,8 @@ async def get_availability(
     )
 
 
-async def _near(question: Question, caller: Caller) -> list[VacancyItem]:
-    found = await alternatives(question, resident=caller.resident, now=caller.now)
+async def _near(question: Question, asker: Asker, caller: Caller) -> list[VacancyItem]:
+    found = await alternatives(question, now=caller.now, asker=asker)
     return [vacancy_item(each, caller.language) for each in found]
 
 
@@ -156,6 +188,7 @@ def vacancy_item(vacancy: Vacancy, language: str) -> VacancyItem:
         capacity=version.capacity,
         opens_at=dates.local(vacancy.opens_at).isoformat() if vacancy.opens_at else None,
         why=vacancy.why,
+        left=vacancy.offer.left if version.takes else None,
     )
 
 
@@ -187,16 +220,20 @@ async def get_calendar(
     """Answer with each frame's state and, unless it is free, why."""
     caller = caller_of(request)
     first, last = month_of(month, dates.day_of(caller.now))
-    found = await calendar(code, first, last, resident=caller.resident, now=caller.now)
+    asker = await asker_of(caller.actor, resident=caller.resident, channel="api")
+    found = await calendar(code, first, last, now=caller.now, asker=asker)
     return _room_calendar(found, first, caller)
 
 
 def _room_calendar(found: Calendar, first: date, caller: Caller) -> RoomCalendar:
     room = then_or_next(found.offered.room.versions, first)
     facility = then_or_next(found.offered.facility.versions, first)
+    following = found.free_after()
     days = [
         DayItem(
-            each.day.isoformat(), each.holiday, [_cell_item(cell, caller.language) for cell in each.cells]
+            each.day.isoformat(),
+            each.holiday,
+            [_cell_item(cell, following.get((each.day, cell.span.start)), caller) for cell in each.cells],
         )
         for each in found.days
     ]
@@ -209,24 +246,46 @@ def _room_calendar(found: Calendar, first: date, caller: Caller) -> RoomCalendar
     )
 
 
-def _cell_item(cell: Cell, language: str) -> CellItem:
-    why = None if cell.why is None else {"code": cell.why, "text": why_text(cell, language)}
+def _cell_item(cell: Cell, following: tuple[date, Span] | None, caller: Caller) -> CellItem:
     return CellItem(
-        called(cell.name, cell.name_en, language),
+        called(cell.name, cell.name_en, caller.language),
         dates.clock_text(cell.span.start),
         dates.clock_text(cell.span.end),
         cell.state,
         cell.fee_yen,
-        why,
+        _why_not(cell, following, caller) if cell.why else None,
         dates.local(cell.opens_at).isoformat() if cell.opens_at else None,
+        cell.left if cell.left > 1 else None,
+        UseItem(*map(dates.clock_text, cell.use)) if cell.use != cell.span else None,
     )
+
+
+def _why_not(cell: Cell, following: tuple[date, Span] | None, caller: Caller) -> WhyNot:
+    since = cell.rule.valid_from if cell.rule else cell.since
+    return WhyNot(
+        cell.why or "",
+        why_text(cell, caller.language),
+        cell.rule.article or None if cell.rule else None,
+        since.isoformat() if since else None,
+        _possible(cell.opens_at, following),
+    )
+
+
+def _possible(opens_at: datetime | None, following: tuple[date, Span] | None) -> Possible | None:
+    if opens_at is not None:
+        return Possible(dates.local(opens_at).isoformat())
+    if following is None:
+        return None
+    day, span = following
+    return Possible(None, day.isoformat(), dates.clock_text(span.start), dates.clock_text(span.end))
 
 
 def why_text(cell: Cell, language: str) -> str:
     """Return why a cell is not free, in words."""
-    if cell.opens_at is not None:
+    if cell.opens_at is not None and cell.state == "not_open_yet":
         return say(language, "refusal.not_open_yet", opens_at=moment_text(cell.opens_at, language))
-    text = say(language, f"state_text.{cell.state}")
+    own = f"why_cell.{cell.why}"
+    text = say(language, own if has(language, own) else f"state_text.{cell.state}")
     return f"{text}（{cell.why_text}）" if cell.why_text else text
 
 

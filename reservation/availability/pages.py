@@ -8,13 +8,18 @@ from litestar import Response, Router, get
 from reservation import dates
 from reservation.availability.alternatives import alternatives
 from reservation.availability.api import month_of
+from reservation.availability.asker import asker_of
 from reservation.availability.asking import fields_of, limit_of, question_of
 from reservation.availability.calendar import calendar
 from reservation.availability.queries import Found, Vacancy, search
 from reservation.availability.rules import Question
 from reservation.availability.town import then_or_next, town
+from reservation.availability.why import explained
+from reservation.availability.why_words import reason_shown
+from reservation.closures.banners import emergencies
 from reservation.errors import Refusal
 from reservation.facilities.rules import on
+from reservation.spans import Span
 from reservation.web.caller import AnyRequest, Caller, caller_of
 from reservation.web.forms import Reader
 from reservation.web.page import render, wants_fragment
@@ -31,6 +36,7 @@ async def get_search(request: AnyRequest) -> Response[str]:
     asked = fields_of(request)
     context: dict[str, Any] = {"form": _filled(asked, caller), "town": await town(now=caller.now)}
     context |= {"quick": _quick(dates.day_of(caller.now)), "problems": {}, "question": None}
+    context |= {"emergencies": emergencies(context["town"].facilities.values(), dates.day_of(caller.now))}
     if not asked and request.url.path == "/":
         return render(request, "availability/search.html", found=None, refusal=None, **context)
     try:
@@ -55,16 +61,17 @@ def _refused(request: AnyRequest, refusal: Refusal, context: dict[str, Any]) -> 
 
 
 async def _answer(question: Question, asked: dict[str, str], caller: Caller) -> tuple[Found, list[Vacancy]]:
+    asker = await asker_of(caller.actor, resident=caller.resident)
     found = await search(
         question,
-        resident=caller.resident,
         now=caller.now,
         limit=limit_of(asked, ITEMS),
         cursor=asked.get("cursor"),
+        asker=asker,
     )
     near: list[Vacancy] = []
     if not found.items and not asked.get("cursor"):
-        near = await alternatives(question, resident=caller.resident, now=caller.now)
+        near = await alternatives(question, now=caller.now, asker=asker)
     return found, near
 
 
@@ -145,7 +152,8 @@ async def get_room(request: AnyRequest, code: str) -> Response[str]:
         last = first + timedelta(days=6)
     else:
         first, last = month_of(asked.get("month"), today)
-    found = await calendar(code, first, last, resident=caller.resident, now=caller.now)
+    asker = await asker_of(caller.actor, resident=caller.resident)
+    found = await calendar(code, first, last, now=caller.now, asker=asker)
     # What is over helps nobody, unless a past month was asked for.
     days = [day for day in found.days if day.day >= today or last < today]
     return render(
@@ -156,6 +164,7 @@ async def get_room(request: AnyRequest, code: str) -> Response[str]:
         group=on(found.offered.room.group.versions, today),
         facility=then_or_next(found.offered.facility.versions, today),
         town=found.town,
+        emergencies=emergencies([found.offered.facility], today),
         days=days,
         columns=_columns(days),
         by_week=by_week,
@@ -164,6 +173,31 @@ async def get_room(request: AnyRequest, code: str) -> Response[str]:
         today=today,
         before=max(first - timedelta(days=7), today) if by_week else dates.add_months(first, -1),
         after=first + timedelta(days=7) if by_week else dates.add_months(first, 1),
+    )
+
+
+@get("/rooms/{code:str}/why")
+async def get_why(request: AnyRequest, code: str) -> Response[str]:
+    """Show every rule that refuses a use of a room, where it is written, and what is possible instead."""
+    caller = caller_of(request)
+    read = Reader(request.query_params)
+    day = read.day("date", dates.day_of(caller.now))
+    start, end = read.clock("start"), read.clock("end")
+    if start is None or end is None or end <= start:
+        read.problems["start" if start is None else "end"] = "missing" if end is None else "not_after_start"
+    read.check()
+    asker = await asker_of(caller.actor, resident=caller.resident)
+    found = await explained(code, day, Span(start or 0, end or 0), caller.actor, asker, now=caller.now)
+    versions = found.offered.room.versions, found.offered.facility.versions
+    room, facility = (then_or_next(each, day) for each in versions)
+    return render(
+        request,
+        "availability/_why.html" if wants_fragment(request) else "availability/why.html",
+        found=found,
+        reasons=[reason_shown(each, caller.language) for each in found.reasons],
+        room=room,
+        facility=facility,
+        cards=[card_of(each) for each in found.near],
     )
 
 
@@ -183,4 +217,4 @@ def _columns(days: list[Any]) -> list[tuple[int, int, str, str]]:
     return [(start, end, name, name_en) for (start, end), (name, name_en) in sorted(found.items())]
 
 
-router = Router("/", route_handlers=[get_search, get_room])
+router = Router("/", route_handlers=[get_search, get_room, get_why])

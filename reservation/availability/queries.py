@@ -6,31 +6,17 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from reservation import dates
-from reservation.availability.busy import Busy, busy, taken_of
-from reservation.availability.rules import Offer, Question, offers
-from reservation.availability.town import Offered, Town, town
+from reservation.availability.asker import Asker, stranger
+from reservation.availability.busy import Busy, busy, undrawn
+from reservation.availability.looking import Fit, Look, Vacancy, order_of
+from reservation.availability.rules import Question
+from reservation.availability.town import Town, kept_town, town
 from reservation.errors import FieldInvalid
-from reservation.facilities.rules import Closure, DayPlan
-from reservation.fees.rules import NoFeeForFrame, fee_yen
-from reservation.spans import Span
 
+__all__ = ["Found", "Vacancy", "check_known", "first_vacancies", "search"]
 
-@dataclass(frozen=True, slots=True)
-class Vacancy:
-    """One answer of the search; with state `free` it can be booked as it stands."""
-
-    offered: Offered
-    plan: DayPlan
-    day: date
-    offer: Offer
-    fee_yen: int
-    state: str
-    opens_at: datetime | None = None
-    why: str | None = None
-
-    @property
-    def order(self) -> tuple[str, int, str, str]:
-        return _order(self.offered, self.day, self.offer)
+# So many rooms' days are looked at in one statement; then thrice as many, for the rooms still uncounted.
+FIRST_ROOM_DAYS = 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,152 +45,140 @@ class _Cursor:
 
 
 async def search(
-    question: Question, *, resident: bool, now: datetime, limit: int, cursor: str | None = None
+    question: Question,
+    *,
+    resident: bool = True,
+    now: datetime,
+    limit: int,
+    cursor: str | None = None,
+    asker: Asker | None = None,
 ) -> Found:
     """Return the vacancies that answer `question`, by date, start, facility and room.
 
     Raises:
         FieldInvalid: an unknown room, facility, area, purpose, feature or equipment, or a broken cursor.
     """
-    masters = await town(now=now)
-    check_known(question, masters)
+    masters = await _knowing(question, now=now)
     after = _read_cursor(cursor)
-    asked = [place for place, offered in enumerate(masters.rooms) if _answers(question, offered)]
-    parts = _parts(masters, asked) if len(asked) < len(masters.rooms) else None
-    first = min(max(question.first, after.day), question.last) if after else question.first
-    taken = await busy(first, question.last, now=now, parts=parts)
-    if taken.version != masters.version:
-        masters = await town(now=now, version=taken.version)
-        asked = [place for place, offered in enumerate(masters.rooms) if _answers(question, offered)]
-    question = replace(question, first=first)
-    return _page(question, masters, asked, taken, resident=resident, now=now, limit=limit, after=after)
+    if after:
+        question = replace(question, first=min(max(question.first, after.day), question.last))
+    while True:
+        pools = await undrawn(masters)
+        look = Look(question, masters, asker or stranger(resident=resident), now=now, undrawn=pools)
+        page = _Page(look, limit, after)
+        for days in _stretches(question, len(page.places)):
+            if page.is_done:
+                break
+            taken = await _taken(page.look, page.places, days, now=now)
+            if taken.version != masters.version:
+                masters = await town(now=now, version=taken.version)
+                check_known(question, masters)
+                break
+            page.add(days, taken)
+        else:
+            return page.answer()
+        if page.is_done:
+            return page.answer()
+
+
+async def _taken(look: Look, places: list[int], days: list[date], *, now: datetime) -> Busy:
+    window = look.question.window
+    after = window.start - look.masters.reach if window is not None else -1
+    parts = look.parts(places)
+    return await busy(look.masters, days[0], days[-1], now=now, parts=parts, after=after, days=days)
+
+
+async def _knowing(question: Question, *, now: datetime) -> Town:
+    """Return the masters that know what the question names; what they do not may be newer than they are."""
+    masters = await kept_town(now=now)
+    try:
+        check_known(question, masters)
+    except FieldInvalid:
+        masters = await town(now=now)
+        check_known(question, masters)
+    return masters
+
+
+def _stretches(question: Question, rooms: int) -> Iterator[list[date]]:
+    """Yield the days of a question in stretches, short ones first: a page is often full after a few days."""
+    days = list(filter(question.asks_about, dates.days_between(question.first, question.last)))
+    length = max(1, FIRST_ROOM_DAYS // max(rooms, 1))
+    while days:
+        yield days[:length]
+        days, length = days[length:], length * 3
 
 
 def first_vacancies(
-    question: Question, masters: Town, taken: Busy, *, resident: bool, now: datetime, most: int
+    question: Question, masters: Town, taken: Busy, asker: Asker, *, now: datetime, most: int
 ) -> list[Vacancy]:
     """Return the first answers to a question over days that `taken` covers, without counting the rest."""
-    asked = [place for place, offered in enumerate(masters.rooms) if _answers(question, offered)]
+    look = Look(question, masters, asker, now=now)
     found: list[Vacancy] = []
-    for day in dates.days_between(question.first, question.last):
-        if question.asks_about(day):
-            found += _vacancies(question, masters, asked, day, taken, resident=resident, now=now)
+    for day in filter(question.asks_about, dates.days_between(question.first, question.last)):
+        for each in look.offers_on(day, look.places, taken):
+            vacancy = look.vacancy(each, day)
+            if vacancy is not None:
+                found.append(vacancy)
         if len(found) >= most:
             break
     return found[:most]
 
 
-def _vacancies(
-    question: Question,
-    masters: Town,
-    places: list[int],
-    day: date,
-    taken: Busy,
-    *,
-    resident: bool,
-    now: datetime,
-) -> Iterator[Vacancy]:
-    """Yield the vacancies of one day by start, facility and room."""
-    for place, plan, offer in _in_order(question, masters, places, day, taken, now=now):
-        vacancy = _vacancy(masters, masters.rooms[place], plan, day, offer, resident=resident, now=now)
+class _Page:
+    """The page after `after`; only the first page looks on, for the rooms that it did not reach."""
+
+    def __init__(self, look: Look, limit: int, after: _Cursor | None) -> None:
+        self.look = look
+        self._limit = limit
+        self._after = after
+        self._items: list[Vacancy] = []
+        self._counted: set[int] = set()
+
+    @property
+    def places(self) -> list[int]:
+        """Return the rooms that are still to be looked at."""
+        if not self._is_full:
+            return self.look.places
+        return [place for place in self.look.places if place not in self._counted]
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._items) > self._limit
+
+    @property
+    def is_done(self) -> bool:
+        return self._is_full and (self._after is not None or not self.places)
+
+    def add(self, days: list[date], taken: Busy) -> None:
+        """Look at more days."""
+        for day in days:
+            if self.is_done:
+                return
+            self._add_day(day, taken)
+
+    def _add_day(self, day: date, taken: Busy) -> None:
+        for found in self.look.offers_on(day, self.places, taken):
+            if not self._is_full:
+                self._add_item(found, day)
+            elif self._after is not None:
+                return
+            elif found.place not in self._counted and self.look.fee_yen(found, day) is not None:
+                self._counted.add(found.place)
+
+    def _add_item(self, found: Fit, day: date) -> None:
+        offered = self.look.masters.rooms[found.place]
+        if self._after is not None and order_of(offered, day, found.offer) <= self._after.order:
+            return
+        vacancy = self.look.vacancy(found, day)
         if vacancy is not None:
-            yield vacancy
+            self._counted.add(found.place)
+            self._items.append(vacancy)
 
-
-def _page(
-    question: Question,
-    masters: Town,
-    asked: list[int],
-    taken: Busy,
-    *,
-    resident: bool,
-    now: datetime,
-    limit: int,
-    after: _Cursor | None,
-) -> Found:
-    """Return the page after `after`; only the first page looks on, for the rooms that it did not reach."""
-    items: list[Vacancy] = []
-    counted: set[int] = set()
-    for day in filter(question.asks_about, dates.days_between(question.first, question.last)):
-        full = len(items) > limit
-        places = [place for place in asked if place not in counted] if full else asked
-        if full and (after is not None or not places):
-            break
-        for place, plan, offer in _in_order(question, masters, places, day, taken, now=now):
-            offered = masters.rooms[place]
-            if len(items) > limit:
-                if after is not None:
-                    break
-                if place not in counted:
-                    fee = _fee_yen(masters, offered, day, offer, resident=resident, now=now)
-                    if fee is not None:
-                        counted.add(place)
-                continue
-            if after is not None and _order(offered, day, offer) <= after.order:
-                continue
-            vacancy = _vacancy(masters, offered, plan, day, offer, resident=resident, now=now)
-            if vacancy is not None:
-                counted.add(place)
-                items.append(vacancy)
-    cut = items[:limit]
-    total_rooms = len(counted) if after is None else after.total_rooms
-    following = _write_cursor(cut[-1], total_rooms) if len(items) > limit else None
-    return Found(cut, following, total_rooms, masters)
-
-
-def _in_order(
-    question: Question, masters: Town, places: list[int], day: date, taken: Busy, *, now: datetime
-) -> list[tuple[int, DayPlan, Offer]]:
-    """Return the offers of a day by start, facility and room."""
-    found = list(_of_day(question, masters, places, day, taken, now=now))
-    found.sort(key=lambda each: (each[2].span.start, each[0]))
-    return found
-
-
-def _order(offered: Offered, day: date, offer: Offer) -> tuple[str, int, str, str]:
-    return day.isoformat(), offer.span.start, offered.facility.code, offered.room.code
-
-
-def _of_day(
-    question: Question, masters: Town, places: list[int], day: date, taken: Busy, *, now: datetime
-) -> Iterator[tuple[int, DayPlan, Offer]]:
-    today = dates.day_of(now)
-    if day < today:
-        return
-    plans = masters.plans(day)
-    earliest = dates.minute_of(now, day) + 1 if day == today else 0
-    taken_then = taken.on(day)
-    # Many rooms share a timetable and what is taken of it: most answers are found, not worked out.
-    known: dict[tuple[int, tuple[Span, ...], tuple[Closure, ...]], list[Offer]] = {}
-    for place in places:
-        plan = plans[place]
-        if plan is None or not _holds(plan, question.people):
-            continue
-        spans = taken_of(taken_then, plan.version.parts)
-        key = (id(plan.timetable), spans, plan.closures)
-        found = known.get(key)
-        if found is None:
-            found = known[key] = list(offers(plan, spans, question, earliest=earliest))
-        for offer in found:
-            yield place, plan, offer
-
-
-def _holds(plan: DayPlan, people: int | None) -> bool:
-    return people is None or plan.version.capacity is None or plan.version.capacity >= people
-
-
-def _answers(question: Question, offered: Offered) -> bool:
-    """Tell whether a room passes the filters that do not depend on the day."""
-    facility = offered.facility
-    return (
-        (question.room is None or offered.room.code == question.room)
-        and (question.facility is None or facility.code == question.facility)
-        and (question.area is None or any(v.area.code == question.area for v in facility.versions))
-        and (question.purpose is None or question.purpose in offered.purposes)
-        and question.features <= offered.features
-        and question.equipment <= offered.equipment
-        and all(word in offered.words for word in question.words)
-    )
+    def answer(self) -> Found:
+        cut = self._items[: self._limit]
+        total_rooms = len(self._counted) if self._after is None else self._after.total_rooms
+        following = _write_cursor(cut[-1], total_rooms) if self._is_full else None
+        return Found(cut, following, total_rooms, self.look.masters)
 
 
 def check_known(question: Question, masters: Town) -> None:
@@ -220,54 +194,6 @@ def check_known(question: Question, masters: Town) -> None:
     for field, fine in known.items():
         if not fine:
             raise FieldInvalid(field=field, problem="unknown")
-
-
-def _parts(masters: Town, asked: list[int]) -> set[int]:
-    return {
-        part for place in asked for version in masters.rooms[place].room.versions for part in version.parts
-    }
-
-
-def _vacancy(
-    masters: Town,
-    offered: Offered,
-    plan: DayPlan,
-    day: date,
-    offer: Offer,
-    *,
-    resident: bool,
-    now: datetime,
-) -> Vacancy | None:
-    """Return the vacancy with its fee and state; None where it has no fee or it is too late for it."""
-    yen = _fee_yen(masters, offered, day, offer, resident=resident, now=now)
-    if yen is None:
-        return None
-    acceptance = masters.acceptance(offered, day, offer.span.start, hats_of(resident=resident), now=now)
-    state = "free" if acceptance.state == "open" else acceptance.state
-    return Vacancy(offered, plan, day, offer, yen, state, acceptance.opens_at)
-
-
-def hats_of(*, resident: bool) -> list[frozenset[str]]:
-    """Return the ways in which somebody may act of whom only the fee class is known."""
-    living = "resident" if resident else "nonresident"
-    return [frozenset({living, "person", "verified"}), frozenset({living, "group", "verified"})]
-
-
-def _fee_yen(
-    masters: Town, offered: Offered, day: date, offer: Offer, *, resident: bool, now: datetime
-) -> int | None:
-    """Return the fee of an offer; None where it has none or it is too late for it."""
-    tariff = masters.tariff(offered, day)
-    if tariff is None:
-        return None
-    acceptance = masters.acceptance(offered, day, offer.span.start, hats_of(resident=resident), now=now)
-    if acceptance.state in {"too_late", "not_for_you"}:
-        return None
-    holiday = dates.is_weekend_or_holiday(day)
-    try:
-        return fee_yen(tariff, offered.room.id, offer.pieces, resident=resident, holiday=holiday)
-    except NoFeeForFrame:
-        return None
 
 
 def _write_cursor(last: Vacancy, total_rooms: int) -> str:

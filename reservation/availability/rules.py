@@ -1,13 +1,12 @@
-"""What a day's frames leave for a question: pure, in minutes of one day."""
+"""What somebody looks for, and what a room still holds on a day: pure, in minutes of that day."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from itertools import chain
 
 from reservation import dates
-from reservation.facilities.frames import Piece, keeps_pauses
-from reservation.facilities.rules import DayPlan, Frame, Timetable
+from reservation.facilities.frames import Piece, alone, keeps_pauses
+from reservation.facilities.rules import Closure, Timetable
 from reservation.spans import Span, subtract
 
 
@@ -48,153 +47,131 @@ class Question:
         blank: dict[str, object] = {"words": (), "features": frozenset(), "equipment": frozenset()}
         return replace(self, **{name: blank.get(name) for name in names})  # type: ignore[arg-type]
 
+    def is_met_by(self, span: Span) -> bool:
+        """Tell whether a use of `span` is long enough, and where the window asks for it."""
+        if self.window is None:
+            return span.minutes >= (self.minutes or 0)
+        if self.inside:
+            return self.window.contains(span) and span.minutes >= (self.minutes or 0)
+        if self.minutes is None:
+            return span.contains(self.window)
+        return min(span.end, self.window.end) - max(span.start, self.window.start) >= self.minutes
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A use that could be booked as it stands; `free_until` is the end of the free span around it."""
+    """A use that could be booked as it stands; `free_until` is the end of the free span around it.
+
+    `left`: how many such uses the room holds beside each other, where any of its parts will do.
+    """
 
     span: Span
     pieces: tuple[Piece, ...]
     free_until: int
+    left: int = 1
 
 
-def offers(plan: DayPlan, taken: Sequence[Span], question: Question, *, earliest: int = 0) -> Iterator[Offer]:
-    """Yield what a room offers on a day, in order; `taken` are its busy spans, `earliest` the first start."""
-    blocked = [*taken, *(closure.span for closure in plan.closures)]
-    if earliest:
-        blocked.append(Span(0, earliest))
-    timetable = plan.timetable
-    if any(frame.step for frame in timetable.frames):
-        yield from _hourly(timetable, blocked, question)
-    else:
-        yield from _framed(timetable, blocked, question)
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the rules let a use of a room be on a day: its frames, closures, and shortest and longest use.
+
+    A use takes `takes` of the room's parts, the same ones all the time.
+    """
+
+    timetable: Timetable
+    closures: tuple[Closure, ...] = ()
+    takes: int = 1
+    least_minutes: int = 0
+    most_minutes: int = dates.MINUTES_A_DAY
+
+    def allows(self, run: Sequence[Piece], asked_at: int) -> bool:
+        """Tell whether frames one after another make a use, asked for at that minute of the day."""
+        start, end = run[0].span.start, run[-1].span.end
+        return (
+            self.least_minutes <= end - start <= self.most_minutes
+            and keeps_pauses(self.timetable, run)
+            and next(alone(run), None) is None
+            and not any(
+                piece.frame.kind != "frame" and start - piece.frame.deadline_minutes <= asked_at
+                for piece in run
+            )
+        )
 
 
-def _framed(timetable: Timetable, blocked: Sequence[Span], question: Question) -> Iterator[Offer]:
-    """Yield the shortest runs of whole frames that answer the question."""
-    frames = timetable.frames
-    for first, frame in enumerate(frames):
-        if _hit(frame.starts, frame.ends, blocked):
-            continue
-        run = _shortest_run(timetable, first, question)
-        if run is None:
-            continue
-        span = Span(frame.starts, run[-1].span.end)
-        if len(run) > 1 and _hit(span.start, span.end, blocked):
-            continue
-        yield Offer(span, run, _free_until(span, blocked, frames))
+# What is taken of each part that a use could take; one entry for all where it takes them all.
+Parts = tuple[tuple[Span, ...], ...]
 
 
-def _hit(start: int, end: int, blocked: Sequence[Span]) -> bool:
-    return any(span.start < end and start < span.end for span in blocked)
+@dataclass(frozen=True, slots=True)
+class RoomDay:
+    """A room on a day: its shape and what is taken of it; `asked_at` is now, in minutes of that day."""
+
+    shape: Shape
+    parts: Parts
+    asked_at: int = -1
+
+    def left(self, span: Span) -> int:
+        """Return how many uses of `span` the room still holds."""
+        start, end = span
+        if start <= self.asked_at:
+            return 0
+        for closure in self.shape.closures:
+            if closure.span.start < end and start < closure.span.end:
+                return 0
+        free = sum(not _hit(start, end, taken) for taken in self.parts)
+        return free // self.shape.takes
+
+    def free_spans(self, spans: Sequence[Span]) -> list[Span]:
+        """Return the longest spans within `spans` over which the same parts stay free, in order."""
+        blocked = [closure.span for closure in self.shape.closures]
+        if self.asked_at >= 0:
+            blocked.append(Span(0, self.asked_at + 1))
+        left = [
+            free for taken in self.parts for whole in spans for free in subtract(whole, [*taken, *blocked])
+        ]
+        if len(self.parts) == 1:
+            return left
+        found: list[Span] = []
+        for start in sorted({free.start for free in left}):
+            ends = sorted((free.end for free in left if free.start <= start < free.end), reverse=True)
+            end = ends[self.shape.takes - 1] if len(ends) >= self.shape.takes else start
+            if end > start and not (found and end <= found[-1].end):
+                found.append(Span(start, end))
+        return found
+
+    def free_until(self, span: Span) -> int:
+        """Return until when parts that are free over `span` stay so: the next use, or the last frame."""
+        last = max(frame.ends for frame in self.shape.timetable.frames)
+        ends = sorted(
+            (_next_start(taken, span.end, last) for taken in self.parts if not _hit(*span, taken)),
+            reverse=True,
+        )
+        return _next_start([each.span for each in self.shape.closures], span.end, ends[self.shape.takes - 1])
 
 
-def _shortest_run(timetable: Timetable, first: int, question: Question) -> tuple[Piece, ...] | None:
-    """Return the frames from `first` on that just fulfil the question; None where they cannot."""
-    frames = timetable.frames
-    run: list[Frame] = []
-    for frame in frames[first:]:
-        if run and frame.starts < run[-1].ends:
-            continue
-        if run and frame.starts > run[-1].ends and timetable.pause_minutes_each_side is None:
-            return None
-        run.append(frame)
-        if not _reaches_window(run[0], question):
-            return None
-        if not _fulfils(Span(run[0].starts, frame.ends), question):
-            continue
-        found = tuple(Piece(each, Span(each.starts, each.ends)) for each in run)
-        if keeps_pauses(timetable, found):
-            return found
-    return None
+def _hit(start: int, end: int, taken: Sequence[Span]) -> bool:
+    for other_start, other_end in taken:  # noqa: SIM110  a generator takes twice the time
+        if other_start < end and start < other_end:
+            return True
+    return False
 
 
-def _reaches_window(frame: Frame, question: Question) -> bool:
-    """Tell whether a run that begins with `frame` wastes no whole frame before the window."""
-    return question.window is None or frame.ends > question.window.start
+def _next_start(taken: Sequence[Span], after: int, last: int) -> int:
+    return min((each.start for each in taken if after <= each.start < last), default=last)
 
 
-def _fulfils(span: Span, question: Question) -> bool:
-    window = question.window
-    if window is None:
-        return span.minutes >= (question.minutes or 0)
-    if question.inside:
-        return window.contains(span) and span.minutes >= (question.minutes or 0)
-    if question.minutes is None:
-        return span.contains(window)
-    return min(span.end, window.end) - max(span.start, window.start) >= question.minutes
+def widened(taken: Sequence[Span], *, before: int, after: int) -> tuple[Span, ...]:
+    """Return what is taken for a use that itself needs minutes `before` and `after` it."""
+    return tuple(Span(span.start - after, span.end + before) for span in taken)
 
 
-def _free_until(span: Span, blocked: Sequence[Span], frames: Sequence[Frame]) -> int:
-    """Return until when the room stays free: the next taken span, or the end of its last frame."""
-    last = max(frame.ends for frame in frames)
-    return min((taken.start for taken in blocked if taken.start >= span.end), default=last)
-
-
-def _hourly(timetable: Timetable, blocked: Sequence[Span], question: Question) -> Iterator[Offer]:
-    """Yield one offer for each free span: the question's shape at its first possible start."""
-    for span in _free_spans(timetable, blocked):
-        offer = _first_fit(timetable, span, question)
-        if offer is not None:
-            yield offer
-
-
-def _free_spans(timetable: Timetable, blocked: Sequence[Span]) -> Iterator[Span]:
-    """Yield the free spans of a day, over pauses that a long enough use may span."""
-    spans: list[Span] = []
-    for frame in timetable.frames:
-        whole = Span(frame.starts, frame.ends)
-        pause = Span(spans[-1].end, whole.start) if spans else whole
-        may_span = pause.minutes == 0 or timetable.pause_minutes_each_side is not None
-        if spans and may_span and not any(pause.overlaps(taken) for taken in blocked):
-            spans[-1] = Span(spans[-1].start, whole.end)
-        else:
-            spans.append(whole)
-    for span in spans:
-        yield from subtract(span, blocked)
-
-
-def _first_fit(timetable: Timetable, free: Span, question: Question) -> Offer | None:
-    """Return the shortest use at the first start within the window, else at the last start before it."""
-    window = question.window
-    room = free if window is None else Span(max(free.start, window.start), min(free.end, window.end))
-    needed = question.minutes or (window.minutes if window is not None else 0)
-    if room.minutes < needed:
-        return None
-    starts = _starts(timetable, room)
-    if room.start > free.start:
-        starts = chain(starts, reversed(list(_starts(timetable, Span(free.start, room.start)))))
-    for start in starts:
-        for end in _ends(timetable, Span(start, free.end)):
-            if min(end, room.end) - max(start, room.start) < needed:
-                continue
-            run = _pieces(timetable, Span(start, end))
-            if run is not None:
-                return Offer(Span(start, end), run, free.end)
-    return None
-
-
-def _starts(timetable: Timetable, room: Span) -> Iterator[int]:
-    for frame in timetable.frames:
-        step = frame.step or (frame.ends - frame.starts)
-        for start in range(frame.starts, frame.ends, step):
-            if room.start <= start < room.end:
-                yield start
-
-
-def _ends(timetable: Timetable, room: Span) -> Iterator[int]:
-    for frame in timetable.frames:
-        step = frame.step or (frame.ends - frame.starts)
-        for start in range(frame.starts, frame.ends, step):
-            if start >= room.start and start + step <= room.end:
-                yield start + step
-
-
-def _pieces(timetable: Timetable, span: Span) -> tuple[Piece, ...] | None:
-    """Return the pieces of a span on an hourly grid; None where a pause is spanned too shortly."""
-    found = [
-        Piece(frame, Span(max(frame.starts, span.start), min(frame.ends, span.end)))
-        for frame in timetable.frames
-        if frame.starts < span.end and span.start < frame.ends
-    ]
-    return tuple(found) if keeps_pauses(timetable, found) else None
+def first_by_start(offers: Sequence[Iterator[Offer]]) -> Iterator[Offer]:
+    """Yield the offers of several ways to use a room by start; of those that begin together the longest."""
+    found: dict[int, Offer] = {}
+    for each in offers:
+        for offer in each:
+            known = found.get(offer.span.start)
+            if known is None or offer.free_until > known.free_until:
+                found[offer.span.start] = offer
+    for start in sorted(found):
+        yield found[start]

@@ -1,11 +1,18 @@
 """The masters of the whole town, kept in the process for the search until their version changes."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from reservation import dates
+from reservation.availability.fitting import reach
+from reservation.availability.rulebook import Closing, Holding, Rulebook
+from reservation.availability.rules import Shape
+from reservation.availability.standing import Named, Offered, Purpose, Standing
+from reservation.bookings.checking import is_attached
+from reservation.bookings.noise import LOUD, QUIET
 from reservation.database import Row, transaction
 from reservation.facilities import queries as masters
 from reservation.facilities.rules import (
@@ -15,51 +22,22 @@ from reservation.facilities.rules import (
     RoomFacts,
     Timetable,
     day_plan,
-    is_closed_all_day,
     on,
 )
 from reservation.fees.queries import tariffs
 from reservation.fees.rules import Tariff
-from reservation.policies.acceptance import Acceptance, acceptance_at, periods
 from reservation.policies.queries import policies
-from reservation.policies.rules import Place, PolicyFacts, terms
-from reservation.policies.terms import AcceptanceTerms
+from reservation.policies.rules import Place, PolicyFacts
 from reservation.words import fold
+
+__all__ = ["Named", "Offered", "Purpose", "Standing", "Town", "forget", "kept_town", "then_or_next", "town"]
 
 DAYS_KEPT = 120
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A master as people see it, in both languages."""
-
-    code: str
-    name: str
-    name_en: str
-
-
-@dataclass(frozen=True, slots=True)
-class Purpose:
-    named: Named
-    category: str
-    words: str
-
-
-@dataclass(slots=True)
-class Offered:
-    """A room with everything the search asks about it; `words` is folded text."""
-
-    room: RoomFacts
-    facility: FacilityFacts
-    words: str
-    purposes: frozenset[str]
-    features: frozenset[str]
-    equipment: frozenset[str]
-
-
 @dataclass(slots=True)
 class Town:
-    """All masters of one version; `plans` are worked out as they are asked for."""
+    """All masters of one version; what holds on a day is worked out as it is asked for."""
 
     version: int
     since: date
@@ -72,43 +50,77 @@ class Town:
     areas: list[Named]
     features: dict[str, Named]
     equipment: dict[str, tuple[Named, tuple[int, ...]]]
-    _plans: dict[date, list[DayPlan | None]] = field(default_factory=dict)
+    rulebook: Rulebook
+    loud: dict[int, tuple[int, ...]]
+    quiet: dict[int, tuple[int, ...]]
+    pairs: tuple[int, ...] = ()
+    reach: int = 0
+    _days: dict[date, list[Standing | None]] = field(default_factory=dict)
+    _alike: dict[tuple[object, ...], Standing] = field(default_factory=dict)
+    _shapes: dict[Shape, Shape] = field(default_factory=dict)
 
-    def plans(self, day: date) -> list[DayPlan | None]:
-        """Return what each room of `rooms` offers on `day`, in the same order."""
-        found = self._plans.get(day)
+    def standings(self, day: date) -> list[Standing | None]:
+        """Return what holds for each room of `rooms` on `day`, in the same order."""
+        found = self._days.get(day)
         if found is None:
-            if len(self._plans) >= DAYS_KEPT:
-                self._plans.clear()
-            found = [day_plan(offered.facility, offered.room, day) for offered in self.rooms]
-            self._plans[day] = found
+            if len(self._days) >= DAYS_KEPT:
+                self._days.clear()
+            found = self._days[day] = [self.standing(offered, day) for offered in self.rooms]
         return found
+
+    def standing(self, offered: Offered, day: date) -> Standing | None:
+        """Return what holds for a room on `day`; None where it is not offered then."""
+        plan = self.plan(offered, day)
+        version = on(offered.facility.versions, day)
+        if plan is None or version is None or on(offered.facility.running, day) is None:
+            return None
+        group = offered.room.group
+        place = Place(offered.room.code, group.code, offered.facility.code, version.facility_class)
+        holding = self.rulebook.holding(place, day)
+        tariff = self.tariff(offered, day)
+        use = holding.use
+        is_alone = (
+            use.least_days <= 1
+            and use.first_weekday in {None, day.weekday()}
+            and not is_attached(offered.room, day)
+        )
+        key = (id(plan.version), id(plan.timetable), plan.closures, id(holding), id(tariff), is_alone)
+        known = self._alike.get(key)
+        if known is None:
+            known = Standing(plan, self._shape(plan, holding), holding, tariff, is_alone, self._noise(plan))
+            self._alike[key] = known
+        return known
 
     def plan(self, offered: Offered, day: date) -> DayPlan | None:
         return day_plan(offered.facility, offered.room, day)
 
-    def acceptance(
-        self, offered: Offered, day: date, start: int, hats: Collection[frozenset[str]], *, now: datetime
-    ) -> Acceptance:
-        """Return what the acceptance windows say of a use that begins at minute `start` of `day`."""
-        version = on(offered.facility.versions, day)
-        place = Place(
-            offered.room.code,
-            offered.room.group.code,
-            offered.facility.code,
-            version.facility_class if version else "",
-        )
-        windows = periods(
-            terms(self.policies, AcceptanceTerms, place, day),
-            dates.moment(day, start),
-            hats=hats,
-            channel="web",
-            is_closed=lambda each: is_closed_all_day(offered.facility.closed, offered.room.group.id, each),
-        )
-        return acceptance_at(windows, now)
+    def pairs_of(self, parts: Iterable[int]) -> set[int]:
+        """Return the pairs of parts in which one of `parts` is heard or hears."""
+        return {pair for part in parts for each in (self.loud, self.quiet) for pair in each.get(part, ())}
 
     def tariff(self, offered: Offered, day: date) -> Tariff | None:
         return on(self.tariffs.get(offered.facility.id, []), day)
+
+    def _shape(self, plan: DayPlan, holding: Holding) -> Shape:
+        """Return what a use may be on a day; equal ones are one object, so that they are known again."""
+        buffer, use = holding.buffer, holding.use
+        longest = dates.MINUTES_A_DAY - buffer.before_minutes - buffer.after_minutes
+        shape = Shape(
+            plan.timetable,
+            plan.closures,
+            plan.version.takes or 1,
+            use.least_minutes,
+            min(longest, longest if use.most_minutes is None else use.most_minutes),
+        )
+        return self._shapes.setdefault(shape, shape)
+
+    def _noise(self, plan: DayPlan) -> dict[str, tuple[tuple[int, int], ...]]:
+        found = {}
+        for sound, pairs, other in (("loud", self.loud, QUIET), ("quiet", self.quiet, LOUD)):
+            heard = tuple((pair, other) for part in plan.version.parts for pair in pairs.get(part, ()))
+            if heard:
+                found[sound] = heard
+        return found
 
 
 _town: Town | None = None
@@ -130,6 +142,11 @@ async def town(*, now: datetime, version: int | None = None) -> Town:
         return kept
 
 
+async def kept_town(*, now: datetime) -> Town:
+    """Return the masters as they are kept, for whoever reads their version together with what is taken."""
+    return _town if _town is not None and _town.since == dates.day_of(now) else await town(now=now)
+
+
 def forget() -> None:
     """Drop the kept masters: for tests that change the database below this process."""
     global _town  # noqa: PLW0603  see above
@@ -147,11 +164,13 @@ async def _load(today: date) -> Town:
         equipment = await masters.equipment()
         dated = await tariffs(None, since=today)
         rules = await policies(since=today)
+        pairs = await masters.noise_pairs()
     by_id = {facility.id: facility for facility in facilities}
     lent: dict[int, set[str]] = {}
     for row in equipment:
         lent.setdefault(row["facility"], set()).add(row["code"])
     kept: dict[Timetable, Timetable] = {}
+    closings: dict[tuple[object, ...], Closing] = {}
     offered = [
         _offered(
             _shared(room, kept),
@@ -159,6 +178,7 @@ async def _load(today: date) -> Town:
             purposes,
             features,
             lent.get(room.facility_id, set()),
+            _closing(by_id[room.facility_id], room, closings),
             today,
         )
         for room in rooms
@@ -177,7 +197,30 @@ async def _load(today: date) -> Town:
         areas=areas,
         features=features,
         equipment={row["code"]: (_named(row), tuple(row["parts"])) for row in equipment},
+        rulebook=Rulebook(rules),
+        loud=_by_part((row["loud_part"], row["id"]) for row in pairs),
+        quiet=_by_part((row["quiet_part"], row["id"]) for row in pairs),
+        pairs=tuple(row["id"] for row in pairs),
+        reach=max(map(reach, kept), default=0),
     )
+
+
+def _by_part(found: Iterable[tuple[int, int]]) -> dict[int, tuple[int, ...]]:
+    """Return the pairs of each part."""
+    pairs = defaultdict(list)
+    for part, pair in found:
+        pairs[part].append(pair)
+    return {part: tuple(of_part) for part, of_part in pairs.items()}
+
+
+def _closing(facility: FacilityFacts, room: RoomFacts, kept: dict[tuple[object, ...], Closing]) -> Closing:
+    """Return the closed days of a room; rooms that are closed alike get one object."""
+    rules = tuple(
+        replace(rule, room_group_id=None)
+        for rule in facility.closed
+        if rule.room_group_id in {None, room.group.id}
+    )
+    return kept.setdefault(rules, Closing(rules))
 
 
 def _shared(room: RoomFacts, kept: dict[Timetable, Timetable]) -> RoomFacts:
@@ -192,7 +235,7 @@ def _named(row: Row) -> Named:
 
 def _purpose(row: Row) -> Purpose:
     words = " ".join([row["name"], row["name_kana"], row["name_en"], row["category"], *row["words"]])
-    return Purpose(_named(row), row["category"], fold(words))
+    return Purpose(_named(row), row["category"], fold(words), row["sound"])
 
 
 def _offered(
@@ -201,6 +244,7 @@ def _offered(
     purposes: dict[str, Purpose],
     features: dict[str, Named],
     equipment: set[str],
+    closing: Closing,
     today: date,
 ) -> Offered:
     version = then_or_next(facility.versions, today)
@@ -218,7 +262,14 @@ def _offered(
         frozenset(room.group.purposes),
         frozenset(room.group.features),
         frozenset(equipment),
+        closing,
+        _sounds(purposes[code].sound for code in room.group.purposes if code in purposes),
     )
+
+
+def _sounds(found: Iterable[str]) -> tuple[str, ...]:
+    sounds = sorted(set(found))
+    return () if "ordinary" in sounds else tuple(sounds)
 
 
 def then_or_next(versions: Sequence[D], day: date) -> D:

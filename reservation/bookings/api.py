@@ -10,11 +10,12 @@ from reservation import dates
 from reservation.availability.alternatives import near_use
 from reservation.availability.api import vacancy_item
 from reservation.bookings.actions import Booked, book, repeatable
+from reservation.bookings.applications import apply_for
 from reservation.bookings.cancelling import Cancelled
 from reservation.bookings.offers import quoted
 from reservation.bookings.queries import BookingFacts, own_booking, own_bookings, quote_json, sums
 from reservation.bookings.rules import SlotTaken, Wish
-from reservation.bookings.wishes import wish_of
+from reservation.bookings.wishes import application_of_body, wish_of
 from reservation.checkout.paying import begin_payment
 from reservation.checkout.refunding import cancel_and_refund, send_soon
 from reservation.errors import FieldInvalid, NotAllowed
@@ -25,6 +26,8 @@ from reservation.web.forms import Reader
 from reservation.web.naming import Named, called
 
 LONGEST_KEY = 200
+# Ten papers of five megabytes, written as base64.
+LONGEST_APPLICATION = 70_000_000
 
 
 class QuoteBody(msgspec.Struct):
@@ -55,6 +58,30 @@ class BookingBody(msgspec.Struct):
     admission_yen: int | None = None
     equipment: list[str | dict[str, Any]] | None = None
     event_name: str | None = None
+    phase: str | None = None
+    until: str | None = None
+    reduction_reason: str | None = None
+    pay_at_counter: bool | None = None
+
+
+class DocumentBody(msgspec.Struct):
+    """A file; `content` is base64."""
+
+    name: str
+    content: str
+
+
+class ApplicationBody(msgspec.Struct):
+    """Several bookings as one; `event` is its name, or {name, organiser, contact, audience, …}."""
+
+    bookings: list[BookingBody]
+    event: str | dict[str, Any] | None = None
+    documents: list[DocumentBody] | None = None
+
+
+class AppliedItem(msgspec.Struct):
+    ref: str
+    bookings: list["BookedItem"]
 
 
 class BookedItem(msgspec.Struct):
@@ -138,21 +165,50 @@ async def post_bookings(
     """Hold the room until it is paid, or confirm it at once where it is free of charge."""
     caller = person_of(request)
     wish = wish_of(msgspec.to_builtins(data))
-    if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isprintable()):
-        raise FieldInvalid(field="Idempotency-Key", problem="too_long")
+    request_of = repeatable(_checked_key(key), wish) if key is not None else None
     try:
         booked = await book(
             caller.actor,
             wish,
             via="api",
             now=caller.now,
-            request=repeatable(key, wish) if key else None,
+            request=request_of,
         )
     except SlotTaken as taken:
         near = await near_use(wish, resident=await _resident(caller, wish), now=caller.now)
         taken.facts["alternatives"] = [vacancy_item(each, caller.language) for each in near]
         raise
     return _booked_item(booked)
+
+
+@post(
+    "/applications",
+    status_code=201,
+    summary="Apply for several rooms and days as one",
+    request_max_body_size=LONGEST_APPLICATION,
+)
+async def post_applications(
+    request: AnyRequest,
+    data: ApplicationBody,
+    key: Annotated[str | None, Parameter(header="Idempotency-Key", required=False)] = None,
+) -> AppliedItem:
+    """Book everything or nothing; what is told of the event goes with it."""
+    caller = person_of(request)
+    application = application_of_body(msgspec.to_builtins(data))
+    applied = await apply_for(
+        caller.actor,
+        application,
+        via="api",
+        now=caller.now,
+        request=repeatable(_checked_key(key), data) if key is not None else None,
+    )
+    return AppliedItem(applied.ref, [_booked_item(each) for each in applied.bookings])
+
+
+def _checked_key(key: str) -> str:
+    if not (0 < len(key) <= LONGEST_KEY and key.isprintable()):
+        raise FieldInvalid(field="Idempotency-Key", problem="too_long")
+    return key
 
 
 def _booked_item(booked: Booked) -> BookedItem:
@@ -264,6 +320,14 @@ def _number(text: str | None, field: str, highest: int) -> int | None:
 
 router = Router(
     "/",
-    route_handlers=[post_quotes, post_bookings, get_bookings, get_booking, post_checkout, post_cancellation],
+    route_handlers=[
+        post_quotes,
+        post_bookings,
+        post_applications,
+        get_bookings,
+        get_booking,
+        post_checkout,
+        post_cancellation,
+    ],
     tags=["bookings"],
 )

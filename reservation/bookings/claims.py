@@ -1,6 +1,7 @@
 """The one way by which parts are taken: ascending part and time order, nothing waits, rows are counted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from reservation.database import execute, fetch, fetch_value
@@ -9,11 +10,41 @@ _TAKE = """
 INSERT INTO claim ("use", part, starts_at, ends_at, lapses_at)
 SELECT $1, part, $3, $4, $5 FROM unnest($2::bigint[]) AS part ORDER BY part
 ON CONFLICT DO NOTHING RETURNING part"""
+_TAKE_SPANS = """
+INSERT INTO claim ("use", part, starts_at, ends_at, lapses_at)
+SELECT w.* FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[])
+  AS w ("use", part, starts_at, ends_at, lapses_at) ORDER BY w.part, w.starts_at
+ON CONFLICT DO NOTHING RETURNING "use", part, starts_at"""
 _OPEN = """INSERT INTO "use" (kind) VALUES ($1) RETURNING id"""
 _OVERDUE = """
 SELECT DISTINCT "use" FROM claim
 WHERE part = ANY ($1) AND starts_at < $3 AND starts_at > $2::timestamptz - interval '24 hours'
   AND ends_at > $2 AND lapses_at <= $4"""
+
+_HAND_OVER = """
+WITH quiet AS (DELETE FROM noise_claim WHERE "use" = $1),
+lent AS (DELETE FROM claim c USING part p WHERE p.id = c.part AND p.equipment IS NOT NULL AND c."use" = $1)
+UPDATE claim c SET "use" = $2, lapses_at = $3 FROM part p
+WHERE p.id = c.part AND p.equipment IS NULL AND c."use" = $1 RETURNING c.id"""
+# The remainders lie within what is deleted: nothing can stand in their way.
+_CARVE = """
+WITH cut AS (
+  DELETE FROM claim WHERE "use" = $1 AND part = ANY ($2) AND starts_at < $4 AND ends_at > $3
+  RETURNING part, starts_at, ends_at, lapses_at)
+INSERT INTO claim ("use", part, starts_at, ends_at, lapses_at)
+SELECT $1, part, starts_at, $3, lapses_at FROM cut WHERE starts_at < $3
+UNION ALL SELECT $1, part, $4, ends_at, lapses_at FROM cut WHERE ends_at > $4"""
+
+
+@dataclass(frozen=True, slots=True)
+class PartSpan:
+    """A part that a use wants for a span."""
+
+    use: int
+    part: int
+    starts_at: datetime
+    ends_at: datetime
+    lapses_at: datetime | None
 
 
 async def open_use(kind: str) -> int:
@@ -43,6 +74,23 @@ async def take(
     return False
 
 
+async def take_spans(wanted: Iterable[PartSpan]) -> list[PartSpan]:
+    """Take what is free of the parts and spans wanted by several uses, and return what was not."""
+    spans = list(wanted)
+    taken = {
+        (row["use"], row["part"], row["starts_at"])
+        for row in await fetch(
+            _TAKE_SPANS,
+            [each.use for each in spans],
+            [each.part for each in spans],
+            [each.starts_at for each in spans],
+            [each.ends_at for each in spans],
+            [each.lapses_at for each in spans],
+        )
+    }
+    return [each for each in spans if (each.use, each.part, each.starts_at) not in taken]
+
+
 async def overdue_uses(
     parts: Sequence[int], starts_at: datetime, ends_at: datetime, *, now: datetime
 ) -> list[int]:
@@ -51,15 +99,39 @@ async def overdue_uses(
 
 
 async def release(uses: Sequence[int]) -> None:
-    """Give back everything that `uses` take."""
-    await execute('DELETE FROM claim WHERE "use" = ANY ($1)', list(uses))
+    """Give back everything that `uses` take, their claims for the noise included."""
+    await execute(
+        """WITH quiet AS (DELETE FROM noise_claim WHERE "use" = ANY ($1))
+           DELETE FROM claim WHERE "use" = ANY ($1)""",
+        list(uses),
+    )
 
 
 async def keep(use: int, *, lapses_at: datetime | None) -> None:
     """Let the claims of `use` stand until `lapses_at`; None: for good."""
-    await execute('UPDATE claim SET lapses_at = $2 WHERE "use" = $1', use, lapses_at)
+    await execute(
+        """WITH quiet AS (UPDATE noise_claim SET lapses_at = $2 WHERE "use" = $1)
+           UPDATE claim SET lapses_at = $2 WHERE "use" = $1""",
+        use,
+        lapses_at,
+    )
+
+
+async def hand_over(use: int, to: int, *, lapses_at: datetime | None) -> bool:
+    """Let `to` take what `use` takes, without a moment between, and tell whether that was anything.
+
+    Only places are handed over; equipment and the claims for the noise are given back.
+    """
+    rows = await fetch(_HAND_OVER, use, to, lapses_at)
+    return bool(rows)
+
+
+async def carve(use: int, parts: Sequence[int], starts_at: datetime, ends_at: datetime) -> None:
+    """Give back a span of what `use` takes of `parts`; what lies before and after it stays taken."""
+    await execute(_CARVE, use, list(parts), starts_at, ends_at)
 
 
 async def drop_ended(*, now: datetime) -> int:
     """Drop the claims that lie in the past; bookings keep their own times."""
+    await execute("DELETE FROM noise_claim WHERE ends_at <= $1", now)
     return len(await fetch("DELETE FROM claim WHERE ends_at <= $1 RETURNING 1", now))

@@ -4,16 +4,16 @@ from datetime import datetime
 
 from reservation.actors import WORKER
 from reservation.bookings import claims
-from reservation.bookings.lapsing import take_or_lapse, take_units
+from reservation.bookings.owing import charge_to, chargeable_yen
 from reservation.bookings.queries import BookingFacts, booking_by_id
 from reservation.bookings.rules import ACTIVE, UNPAID, State
+from reservation.bookings.taking import take_again
 from reservation.bookings.telling import tell
-from reservation.database import execute, fetch, transaction
+from reservation.database import execute, transaction
 from reservation.dates import minute_of
 from reservation.facilities.queries import room_by_code
 from reservation.facilities.rules import day_plan
 from reservation.journal.actions import record
-from reservation.ledger.actions import charge
 from reservation.spans import Span
 
 
@@ -26,7 +26,7 @@ async def confirm_paid(booking_id: int, *, now: datetime) -> bool:
         booking = await booking_by_id(booking_id, lock=True)
         state = State(booking.state)
         if state not in UNPAID and not await _claimed_again(booking, lapses_at=None, now=now):
-            return state in ACTIVE
+            return state in ACTIVE | {State.USED, State.NO_SHOW}
         await execute(
             "UPDATE booking SET state = 'confirmed', state_at = $2, held_until = NULL WHERE id = $1",
             booking.id,
@@ -51,10 +51,9 @@ async def _claimed_again(booking: BookingFacts, *, lapses_at: datetime | None, n
         return False
     if not await _is_open(booking):
         return False
-    if not await _took_everything(booking, lapses_at=lapses_at, now=now):
-        await claims.release([booking.use_id])
+    if not await take_again(booking, lapses_at=lapses_at, now=now):
         return False
-    await charge(booking.account, booking.revenue_account, booking.total_yen, now=now)
+    await charge_to(booking, chargeable_yen(booking), now=now)
     return True
 
 
@@ -64,23 +63,6 @@ async def _is_open(booking: BookingFacts) -> bool:
     plan = day_plan(*found, booking.use_on) if found else None
     span = Span(minute_of(booking.starts_at, booking.use_on), minute_of(booking.ends_at, booking.use_on))
     return plan is not None and not any(closure.span.overlaps(span) for closure in plan.closures)
-
-
-async def _took_everything(booking: BookingFacts, *, lapses_at: datetime | None, now: datetime) -> bool:
-    span = (booking.starts_at, booking.ends_at)
-    if not await take_or_lapse(booking.use_id, booking.parts, *span, lapses_at=lapses_at, now=now):
-        return False
-    for code, quantity in booking.equipment:
-        stock = [
-            row["id"]
-            for row in await fetch(
-                "SELECT p.id FROM part p JOIN equipment e ON e.id = p.equipment WHERE e.code = $1 ORDER BY 1",
-                code,
-            )
-        ]
-        if await take_units(booking.use_id, stock, quantity, *span, lapses_at=lapses_at, now=now) < quantity:
-            return False
-    return True
 
 
 async def await_voucher(booking_id: int, *, until: datetime, now: datetime) -> bool:

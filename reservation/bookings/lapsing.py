@@ -6,37 +6,49 @@ from datetime import datetime, timedelta
 
 from reservation.actors import WORKER, Actor
 from reservation.bookings import claims, rules
-from reservation.bookings.queries import booking_by_id, booking_to_change, overdue_holds
+from reservation.bookings.owing import charge_to
+from reservation.bookings.queries import BookingFacts, booking_by_id, booking_to_change, overdue_holds
+from reservation.bookings.releasing import drop_overdue, give_back
 from reservation.bookings.rules import State
 from reservation.bookings.telling import tell
 from reservation.database import UNREACHABLE, execute, fetch, retried, transaction
 from reservation.dates import local
 from reservation.journal.actions import record
-from reservation.ledger.actions import cancel_charge
+from reservation.penalties.actions import bar_slot
 from reservation.policies.queries import policies
-from reservation.policies.rules import terms
-from reservation.policies.terms import HoldTerms
+from reservation.policies.rules import policy, terms
+from reservation.policies.terms import HoldTerms, PaymentTerms
 
 log = logging.getLogger("reservation.bookings")
 
 
 async def lapse(uses: Sequence[int], *, now: datetime) -> int:
-    """Let the overdue ones among the bookings of `uses` lapse; return how many did."""
+    """Let the overdue ones among `uses` lapse: bookings, releases, offers; return how many did.
+
+    A booking whose reduction is undecided owes nothing, so it does not lapse.
+    """
     async with transaction():
         rows = await fetch(
             """UPDATE booking SET state = 'lapsed', state_at = $2, held_until = NULL
                WHERE "use" = ANY ($1) AND state IN ('held', 'awaiting_payment') AND held_until <= $2
-               RETURNING id, "use" """,
+                 AND reduction <> 'asked' RETURNING id""",
             list(uses),
             now,
         )
-        await claims.release([row["use"] for row in rows])
-        for row in rows:
-            booking = await booking_by_id(row["id"])
-            await cancel_charge(booking.account, booking.revenue_account, booking.total_yen, now=now)
-            await tell("booking-lapsed", booking, now=now)
-            await record(WORKER, "booking.lapsed", subject_kind="booking", subject=booking.ref, now=now)
-        return len(rows)
+        for key in sorted(row["id"] for row in rows):
+            await _lapsed(await booking_by_id(key), now=now)
+        return len(rows) + await drop_overdue(uses, now=now)
+
+
+async def _lapsed(booking: BookingFacts, *, now: datetime) -> None:
+    """Give back what a lapsed booking took and owed; a rule may bar its slot to whoever let it lapse."""
+    await give_back(booking, now=now)
+    await charge_to(booking, 0, now=now)
+    found = policy(await policies(since=booking.use_on), "payment", booking.place, booking.use_on)
+    if found is not None and isinstance(found.terms, PaymentTerms) and found.terms.bars_slot:
+        await bar_slot(booking, article=found.article, now=now)
+    await tell("booking-lapsed", booking, now=now)
+    await record(WORKER, "booking.lapsed", subject_kind="booking", subject=booking.ref, now=now)
 
 
 async def take_or_lapse(

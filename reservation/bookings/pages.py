@@ -1,4 +1,4 @@
-"""Book a room, see it, give it more time, cancel it."""
+"""Book a room: the form with its quote, and what is sent with it."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -9,36 +9,41 @@ from urllib.parse import urlencode
 from litestar import Response, Router, get, post
 from litestar.response import Redirect
 
-from reservation import dates
 from reservation.availability.alternatives import near_use
 from reservation.availability.pages import card_of
 from reservation.availability.town import Offered as OfferedRoom
 from reservation.availability.town import Town, then_or_next, town
 from reservation.bookings.actions import book, form_repeatable
-from reservation.bookings.cancelling import outcome_of
-from reservation.bookings.lapsing import extend_hold
-from reservation.bookings.offers import quoted
-from reservation.bookings.queries import own_booking, own_bookings, sums
-from reservation.bookings.rules import NEXT, SlotTaken, State, Wish
+from reservation.bookings.offers import place_of, quoted
+from reservation.bookings.rules import Pooled, SlotTaken, Wish
 from reservation.bookings.wishes import wish_of
-from reservation.checkout.refunding import cancel_and_refund, refund_due, send_soon
 from reservation.errors import FieldInvalid, FieldsInvalid, NotFound, Refusal
 from reservation.facilities.rules import on
 from reservation.fees.rules import Quote
-from reservation.journal.queries import JournalEntry, entries_about
 from reservation.people.queries import groups_of
 from reservation.people.registrants import registrant
+from reservation.policies.rules import T, terms
+from reservation.policies.terms import PaymentTerms, UseTerms
+from reservation.waiting.pooling import enter_pool
 from reservation.web.caller import AnyRequest, Caller, caller_of, person_of
 from reservation.web.forms import form_of
 from reservation.web.page import render
 from reservation.web.refusals import field_texts, text_of
-from reservation.web.wording import has, say
 
 USE = ("room", "date", "start", "end")
 # What the form keeps when somebody signs in first or changes the time; and each `equipment.CODE`.
-KEPT = frozenset({*USE, "people", "purpose", "group", "admission_yen", "event_name"})
+KEPT = frozenset({
+    *USE, "people", "purpose", "group", "admission_yen", "event_name", "until", "reduction_reason",
+    "pay_at_counter",
+})  # fmt: skip
 # The rules that speak about one field of the form.
-FIELD_OF = {"over_capacity": "people", "purpose_not_allowed": "purpose", "equipment_taken": "equipment"}
+FIELD_OF = {
+    "over_capacity": "people",
+    "too_few_people": "people",
+    "purpose_not_allowed": "purpose",
+    "equipment_taken": "equipment",
+    "wrong_days": "until",
+}
 FEE_WORD = "使用料"
 
 
@@ -66,11 +71,15 @@ async def post_bookings(request: AnyRequest) -> Response[Any]:
             now=caller.now,
             request=form_repeatable(key, wish) if key else None,
         )
+    except Pooled:
+        entered = await enter_pool(caller.actor, wish, via="web", now=caller.now)
+        return Redirect(f"/pools/{entered.pool}", status_code=303)
     except Refusal as refusal:
         if refusal.status >= 500 or isinstance(refusal, NotFound):  # noqa: PLR2004
             raise
         return await _form(request, fields, refusal)
-    return Redirect(f"/bookings/{booked.ref}", status_code=303)
+    made = f"/applications/{booked.application}" if wish.until else f"/bookings/{booked.ref}"
+    return Redirect(made, status_code=303)
 
 
 async def _form(request: AnyRequest, fields: dict[str, str], refusal: Refusal | None) -> Response[str]:
@@ -101,6 +110,8 @@ async def _form(request: AnyRequest, fields: dict[str, str], refusal: Refusal | 
         purposes=_purposes(masters, offered.room.group.purposes),
         equipment=_equipment(masters, offered, day),
         asks_admission=_asks_admission(masters, offered, day),
+        asks_until=_ruled(masters, offered, wish, UseTerms).most_days is not None,
+        at_counter=_ruled(masters, offered, wish, PaymentTerms).at_counter,
         starts=_steps(masters, offered, day, ends=False),
         ends=_steps(masters, offered, day, ends=True),
         here=f"/bookings/new?{urlencode(kept)}",
@@ -110,6 +121,7 @@ async def _form(request: AnyRequest, fields: dict[str, str], refusal: Refusal | 
         fields=fields,
         problems=_problems(refusal, caller),
         refusal=text_of(refusal, caller.language) if refusal else None,
+        refusal_code=refusal.code if refusal else "",
         near=[card_of(each) for each in near],
         idempotency_key=fields.get("idempotency_key") or token_urlsafe(16),
     )
@@ -178,6 +190,11 @@ def _equipment(masters: Town, offered: OfferedRoom, day: date) -> list[Lendable]
     ]
 
 
+def _ruled(masters: Town, offered: OfferedRoom, wish: Wish, kind: type[T]) -> T:
+    place = place_of(offered.facility, offered.room, wish)
+    return terms(masters.policies, kind, place, wish.on)
+
+
 def _asks_admission(masters: Town, offered: OfferedRoom, day: date) -> bool:
     """Tell whether the room's fee depends on an admission fee."""
     tariff = masters.tariff(offered, day)
@@ -211,87 +228,4 @@ def _problems(refusal: Refusal | None, caller: Caller) -> dict[str, str]:
     return field_texts(refusal, caller.language)
 
 
-@get("/bookings/{ref:str}")
-async def get_booking(request: AnyRequest, ref: str) -> Response[str]:
-    """Show one booking: what it is, what it costs, what can be done next."""
-    caller = person_of(request)
-    booking = await own_booking(caller.actor.id, ref)
-    paid = (await sums([booking.account])).get(booking.account, (0, 0))
-    return render(
-        request,
-        "bookings/booking.html",
-        booking=booking,
-        paid_yen=paid[0],
-        refunded_yen=paid[1],
-        refund_due_yen=await refund_due(booking.id),
-        may_cancel=_may_cancel(booking.state) and booking.starts_at > caller.now,
-        outcome=await outcome_of(booking, now=caller.now),
-        history=_told(await entries_about("booking", ref), caller.language),
-        is_over=booking.held_until is not None and booking.held_until <= caller.now,
-    )
-
-
-def _told(entries: list[JournalEntry], language: str) -> list[tuple[JournalEntry, str]]:
-    """Return the entries that say something to a resident, each with its words."""
-    keys = [(entry, f"booking.act_{entry.act.replace('.', '_')}") for entry in entries]
-    return [(entry, say(language, key)) for entry, key in keys if has(language, key)]
-
-
-def _may_cancel(state: str) -> bool:
-    return State.CANCELLED in NEXT.get(State(state), frozenset())
-
-
-@post("/bookings/{ref:str}/extension", status_code=303)
-async def post_extension(request: AnyRequest, ref: str) -> Redirect:
-    """Give a hold more time, once."""
-    caller = person_of(request)
-    await extend_hold(caller.actor, ref, now=caller.now)
-    return Redirect(f"/bookings/{ref}", status_code=303)
-
-
-@get("/bookings/{ref:str}/cancellation")
-async def get_cancellation(request: AnyRequest, ref: str) -> Response[str]:
-    """Show what cancelling now would give back, before it is done."""
-    caller = person_of(request)
-    booking = await own_booking(caller.actor.id, ref)
-    outcome = await outcome_of(booking, now=caller.now)
-    may_cancel = _may_cancel(booking.state) and booking.starts_at > caller.now
-    return render(
-        request, "bookings/cancellation.html", booking=booking, outcome=outcome, may_cancel=may_cancel
-    )
-
-
-@post("/bookings/{ref:str}/cancellation", status_code=303)
-async def post_cancellation(request: AnyRequest, ref: str) -> Redirect:
-    """Cancel; what goes back is sent right away."""
-    caller = person_of(request)
-    reason = (await form_of(request)).get("reason", "")[:200]
-    await cancel_and_refund(caller.actor, ref, now=caller.now, reason=reason)
-    await send_soon(ref, now=caller.now)
-    return Redirect(f"/bookings/{ref}", status_code=303)
-
-
-@get("/applications/{ref:str}")
-async def get_application(request: AnyRequest, ref: str) -> Response[str]:
-    """Show the bookings of one application."""
-    caller = person_of(request)
-    found = await own_bookings(caller.actor.id, limit=100, application=ref)
-    if not found:
-        raise NotFound(kind="application", code=ref)
-    return render(
-        request, "bookings/application.html", ref=ref, bookings=found, today=dates.day_of(caller.now)
-    )
-
-
-router = Router(
-    "/",
-    route_handlers=[
-        get_new,
-        post_bookings,
-        get_booking,
-        post_extension,
-        get_cancellation,
-        post_cancellation,
-        get_application,
-    ],
-)
+router = Router("/", route_handlers=[get_new, post_bookings])

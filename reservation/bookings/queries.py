@@ -62,6 +62,25 @@ class BookingFacts:
     submitted_at: datetime
     parts: tuple[int, ...]
     equipment: tuple[tuple[str, int], ...]
+    group_id: int | None = None
+    group: str | None = None
+    phase: str = ""
+    way: str = "first_come"
+    buffer_before_minutes: int = 0
+    buffer_after_minutes: int = 0
+    assigned_parts: tuple[int, ...] | None = None
+    takes: int | None = None
+    sound: str = "ordinary"
+    admission_yen: int | None = None
+    reduction: str = "none"
+    reduction_reason: str = ""
+    changes: int = 0
+    extra_yen: int = 0
+    made_via: str = ""
+    reduction_percent: int = 0
+    approver: str = ""
+    approval_word: str = "承認"
+    reduction_decider: str = ""
 
     @property
     def place(self) -> Place:
@@ -80,6 +99,12 @@ SELECT b.id, b.ref, a.ref AS application, b."use" AS use_id, b.room AS room_id, 
        b.hold_extended, b.quote, b.total_yen, b.account, b.payee AS payee_id, y.code AS payee,
        y.name AS payee_name, y.revenue_account, y.provider_account, n.id AS person_id, n.user_number,
        n.name AS person_name, n.mail, n.language, g.name AS group_name, a.submitted_at,
+       g.id AS group_id, g.code AS "group", b.phase, b.way, b.buffer_before_minutes, b.buffer_after_minutes,
+       b.assigned_parts, rv.takes, p.sound, b.admission_yen, b.reduction, b.reduction_reason, b.changes,
+       b.extra_yen, a.made_via,
+       b.reduction_percent, coalesce(fr.approver, '') AS approver,
+       coalesce(fr.approval_word, '承認') AS approval_word,
+       coalesce(fr.reduction_decider, '') AS reduction_decider,
        array(SELECT rp.part FROM room_part rp WHERE rp.room_version = rv.id ORDER BY 1) AS parts
 FROM booking b
 JOIN application a ON a.id = b.application JOIN person n ON n.id = a.person
@@ -95,6 +120,7 @@ JOIN purpose p ON p.id = b.purpose JOIN payee y ON y.id = b.payee
 """
 
 
+OWN_ROLE = "own"
 # Somebody's own: made for themselves, or for a group to which they belong now. $1 is the person.
 _OWN = """((a."group" IS NULL AND a.person = $1)
   OR a."group" IN (SELECT m."group" FROM membership m WHERE m.person = $1))"""
@@ -139,18 +165,47 @@ async def booking_to_change(actor: Actor, ref: str, roles: Collection[str] = BOO
     if not actor.is_person:
         raise SignInNeeded
     found = await own_booking(actor.id, ref, lock=True)
-    allowed = await fetch_value(
-        """SELECT (a."group" IS NULL AND a.person = $2)
-             OR EXISTS (SELECT FROM membership m
-                        WHERE m."group" = a."group" AND m.person = $2 AND m.role = ANY ($3))
-           FROM application a WHERE a.ref = $1""",
-        found.application,
-        actor.id,
-        list(roles),
-    )
-    if not allowed:
+    if await role_for(actor.id, found.application) not in {OWN_ROLE, *roles}:
         raise NotAllowed(privilege="change_booking_of_group")
     return found
+
+
+async def role_for(person: int, application: str) -> str | None:
+    """Return as what a person acts for an application: `own`, or the role in the group it was made for."""
+    found: str | None = await fetch_value(
+        """SELECT CASE WHEN a."group" IS NULL AND a.person = $2 THEN $3
+             ELSE (SELECT m.role FROM membership m WHERE m."group" = a."group" AND m.person = $2) END
+           FROM application a WHERE a.ref = $1""",
+        application,
+        person,
+        OWN_ROLE,
+    )
+    return found
+
+
+async def booking_of_staff(actor: Actor, ref: str, privilege: str) -> BookingFacts:
+    """Return a booking on which staff may act, with its row locked.
+
+    Raises:
+        NotFound: there is none. NotAllowed: the actor lacks the privilege, or has it elsewhere only.
+    """
+    if not actor.may(privilege):
+        raise NotAllowed(privilege=privilege)
+    found = await booking(ref, lock=True)
+    if not actor.may_at(privilege, found.facility):
+        raise NotAllowed(privilege=privilege)
+    return found
+
+
+async def booking_in_hand(actor: Actor, ref: str) -> BookingFacts:
+    """Return a booking that the actor may change, locked: an own one, or as staff one at their facilities.
+
+    Raises:
+        As `booking_to_change`, and for staff as `booking_of_staff`.
+    """
+    if actor.is_staff:
+        return await booking_of_staff(actor, ref, "book_for_others")
+    return await booking_to_change(actor, ref)
 
 
 async def booking_by_id(booking_id: int, *, lock: bool = False) -> BookingFacts:
@@ -202,6 +257,7 @@ async def overdue_holds(*, now: datetime, limit: int) -> list[int]:
     """Return the uses of holds that are over."""
     rows = await fetch(
         """SELECT "use" FROM booking WHERE held_until <= $1 AND state IN ('held', 'awaiting_payment')
+             AND reduction <> 'asked'
            ORDER BY held_until LIMIT $2""",
         now,
         limit,
@@ -253,6 +309,8 @@ def _facts(row: Any) -> BookingFacts:
     values = dict(row)
     values["quote"] = _quote(values["quote"])
     values["parts"] = tuple(values["parts"])
+    assigned = values["assigned_parts"]
+    values["assigned_parts"] = None if assigned is None else tuple(msgspec.json.decode(assigned))
     values["equipment"] = tuple(
         (each["code"], each["quantity"]) for each in msgspec.json.decode(values["equipment"])
     )

@@ -87,10 +87,11 @@ class NoiseClaim(Table):
 class Booking(Table):
     """One room for one span (予約), with the quote it was made under.
 
-    `phase` is what part of an event it is for. The claims reach `buffer_…_minutes` further on both sides.
-    `assigned_parts` are the parts that a use takes of a room where any will do. `reduction`: `none`, `asked`
-    (nothing is owed until it is decided), `granted` or `refused`. `extra_yen` is what lines added or removed
-    after the use change. `person` and `group` are the application's, copied by a trigger: limits count them.
+    `phase` is what part of an event it is for, `frames` how many frames it takes: limits count them. The
+    claims reach `buffer_…_minutes` further on both sides. `assigned_parts` are the parts that a use takes
+    of a room where any will do. `reduction`: `none`, `asked` (nothing is owed until it is decided), `granted` (of
+    so many percent) or `refused`. `extra_yen` is what lines added or removed after the use change. `person`
+    and `group` are the application's, copied by a trigger.
     """
 
     id = BigSerial(primary_key=True)
@@ -109,11 +110,13 @@ class Booking(Table):
     equipment = JSONB(null=False, default=None)
     phase = Text(null=False, default="")
     way = Text(null=False, default="first_come")
+    frames = Integer(null=False, default=1)
     buffer_before_minutes = Integer(null=False, default=0)
     buffer_after_minutes = Integer(null=False, default=0)
     assigned_parts = JSONB(null=True, default=None)
     reduction = Text(null=False, default="none")
     reduction_reason = Text(null=False, default="")
+    reduction_percent = Integer(null=False, default=0)
     changes = Integer(null=False, default=0)
     extra_yen = Integer(null=False, default=0)
     state = Text(null=False, default=None)
@@ -136,6 +139,7 @@ class Booking(Table):
     booking_phase_is_known = Check("phase IN ('', 'preparation', 'rehearsal', 'performance', 'clearing')")
     booking_way_is_known = Check("way IN ('first_come', 'lottery')")
     booking_reduction_is_known = Check("reduction IN ('none', 'asked', 'granted', 'refused')")
+    booking_reduction_is_a_share = Check("reduction_percent BETWEEN 0 AND 100")
     booking_buffers_are_not_negative = Check("buffer_before_minutes >= 0 AND buffer_after_minutes >= 0")
     booking_hold_has_an_end = Check("state <> 'held' OR held_until IS NOT NULL")
 

@@ -5,10 +5,13 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from reservation.actors import Actor
 from reservation.bookings.cancelling import Cancelled, cancel
-from reservation.bookings.queries import booking_by_id, own_booking
+from reservation.bookings.deciding import Decided, revoke
+from reservation.bookings.queries import booking as booking_of
+from reservation.bookings.queries import booking_by_id
 from reservation.bookings.rules import NotPossibleNow
 from reservation.checkout import provider
 from reservation.checkout.provider import ProviderRefused, ProviderUnavailable
@@ -25,6 +28,20 @@ LEASE = timedelta(minutes=2)
 UNDERWAY = ("due", "sent", "failed")
 
 
+# The newest payment goes back first, each at most once: through the provider, or at the counter that took it.
+_PAYMENTS = """
+SELECT attempt, counter_payment, kept FROM (
+  SELECT a.id AS attempt, NULL::bigint AS counter_payment, a.made_at AS at,
+         s.yen - coalesce((SELECT sum(r.yen) FROM refund r
+                           WHERE r.attempt = a.id AND r.booking = $1), 0) AS kept
+  FROM attempt_booking s JOIN attempt a ON a.id = s.attempt WHERE s.booking = $1 AND a.state = 'paid'
+  UNION ALL
+  SELECT NULL, c.id, c.taken_at,
+         c.yen - coalesce((SELECT sum(r.yen) FROM refund r WHERE r.counter_payment = c.id), 0)
+  FROM counter_payment c WHERE c.booking = $1 AND c.cancelled_at IS NULL) AS paid
+ORDER BY at DESC, attempt DESC, counter_payment DESC"""
+
+
 @dataclass(frozen=True, slots=True)
 class _Due:
     id: int
@@ -38,17 +55,33 @@ class _Due:
 
 
 @retried
-async def cancel_and_refund(actor: Actor, ref: str, *, now: datetime, reason: str = "") -> Cancelled:
-    """Cancel a booking of the actor and write down what goes back; `send_soon` sends it.
+async def cancel_and_refund(actor: Actor, ref: str, *, now: datetime, **how: Any) -> Cancelled:
+    """Cancel a booking and write down what goes back; `send_soon` sends it.
+
+    `how` is passed on to `bookings.cancelling.cancel`: reason, note, channel.
 
     Raises:
         NotFound, NotPossibleNow, SlotPast: as `bookings.cancelling.cancel`.
     """
     async with transaction():
-        outcome = await cancel(actor, ref, now=now, reason=reason)
-        booking = await own_booking(actor.id, ref)
-        await refund_what_is_due(booking.id, "cancelled", now=now)
+        outcome = await cancel(actor, ref, now=now, **how)
+        await refund_what_is_due((await booking_of(ref)).id, "cancelled", now=now)
         return outcome
+
+
+@retried
+async def revoke_and_refund(
+    actor: Actor, ref: str, *, reason: str, now: datetime, article: str = ""
+) -> Decided:
+    """Revoke a booking for the ward and write down everything that goes back; `send_soon` sends it.
+
+    Raises:
+        As `bookings.deciding.revoke`.
+    """
+    async with transaction():
+        done = await revoke(actor, ref, reason=reason, now=now, article=article)
+        await refund_what_is_due((await booking_of(ref)).id, "revoked", now=now)
+        return done
 
 
 async def refund_what_is_due(booking_id: int, cause: str, *, now: datetime) -> int:
@@ -60,21 +93,17 @@ async def refund_what_is_due(booking_id: int, cause: str, *, now: datetime) -> i
     left = due = -(await standing(booking.account)).owed_yen - await refund_due(booking_id)
     if due <= 0:
         return 0
-    payments = await fetch(
-        """SELECT a.id, a.yen - coalesce((SELECT sum(r.yen) FROM refund r WHERE r.attempt = a.id), 0) AS kept
-           FROM attempt a WHERE a.booking = $1 AND a.state = 'paid' ORDER BY a.id DESC""",
-        booking_id,
-    )
-    for payment in payments:
+    for payment in await fetch(_PAYMENTS, booking_id):
         yen = min(left, int(payment["kept"]))
         if yen > 0:
             await execute(
-                """INSERT INTO refund (ref, booking, attempt, yen, cause, mail, state, tries, next_try_at,
-                                       made_at, state_at)
-                   VALUES ($1, $2, $3, $4, $5, $7, 'due', 0, $6, $6, $6)""",
+                """INSERT INTO refund (ref, booking, attempt, counter_payment, yen, cause, mail, state, tries,
+                                       next_try_at, made_at, state_at)
+                   VALUES ($1, $2, $3, $4, $5, $6, $8, 'due', 0, $7, $7, $7)""",
                 new_reference(),
                 booking_id,
-                payment["id"],
+                payment["attempt"],
+                payment["counter_payment"],
                 yen,
                 cause,
                 now,
@@ -125,7 +154,8 @@ async def _lease(booking: str | None, *, now: datetime) -> _Due | None:
         row = await fetch_row(
             """UPDATE refund SET tries = tries + 1, next_try_at = $2 WHERE id = (
                  SELECT r.id FROM refund r JOIN booking b ON b.id = r.booking
-                 WHERE r.state = 'due' AND r.next_try_at <= $1 AND ($3::text IS NULL OR b.ref = $3)
+                 WHERE r.state = 'due' AND r.attempt IS NOT NULL AND r.next_try_at <= $1
+                   AND ($3::text IS NULL OR b.ref = $3)
                  ORDER BY r.id LIMIT 1 FOR UPDATE OF r SKIP LOCKED)
                RETURNING id, ref, booking, yen, mail, tries,
                  (SELECT payment FROM attempt a WHERE a.id = refund.attempt) AS payment,

@@ -10,7 +10,7 @@ from reservation.bookings.telling import tell
 from reservation.checkout import provider
 from reservation.checkout.pausing import pause_after
 from reservation.checkout.provider import ProviderRefund, ProviderRefused, ProviderUnavailable
-from reservation.database import UNREACHABLE, execute, fetch, fetch_row, retried, transaction
+from reservation.database import UNREACHABLE, execute, fetch, fetch_row, fetch_value, retried, transaction
 from reservation.journal.actions import record
 from reservation.ledger.actions import record_payment, record_refund
 
@@ -124,6 +124,25 @@ async def refuse_refund(ref: str, error: str, *, now: datetime) -> None:
 async def _done(refund: RefundFacts, code: str, *, now: datetime) -> None:
     if refund.state == "done":
         return
+    booking = await booking_by_id(refund.booking)
+    account = await _took_it(refund)
+    await record_refund(booking.account, account, refund.yen, reference=code, now=now)
+    await close_refund(refund, code, now=now)
+
+
+async def _took_it(refund: RefundFacts) -> int:
+    """Return the account of the payee who took the money; the booking's may be another since a handover."""
+    return int(
+        await fetch_value(
+            """SELECT p.provider_account FROM refund r JOIN attempt a ON a.id = r.attempt
+               JOIN payee p ON p.id = a.payee WHERE r.id = $1""",
+            refund.id,
+        )
+    )
+
+
+async def close_refund(refund: RefundFacts, code: str, *, now: datetime) -> None:
+    """Mark a refund as done and tell its receiver; the transfer is the caller's."""
     await execute(
         "UPDATE refund SET state = 'done', state_at = $2, provider_refund = $3, error = NULL WHERE id = $1",
         refund.id,
@@ -131,7 +150,6 @@ async def _done(refund: RefundFacts, code: str, *, now: datetime) -> None:
         code,
     )
     booking = await booking_by_id(refund.booking)
-    await record_refund(booking.account, booking.provider_account, refund.yen, reference=code, now=now)
     await tell("refund-made", booking, now=now, refund_yen=refund.yen)
     await _record("refund.made", booking, refund, now=now)
 
@@ -155,7 +173,7 @@ async def _fail(
         # A bank may send back what had gone out: the money is with the provider again.
         await record_payment(
             booking.account,
-            booking.provider_account,
+            await _took_it(refund),
             refund.yen,
             reference=f"{provider_refund} came back",
             now=now,

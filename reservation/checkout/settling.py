@@ -11,18 +11,20 @@ from reservation.checkout import provider
 from reservation.checkout.paying import voucher_ends_at
 from reservation.checkout.provider import ProviderSession
 from reservation.checkout.refunding import refund_what_is_due
-from reservation.database import execute, fetch_row, fetch_value, retried, transaction
+from reservation.database import execute, fetch, fetch_row, fetch_value, retried, transaction
 from reservation.journal.actions import record
 from reservation.ledger.actions import record_payment
 
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
+    """An attempt; `shares` says how much of it is for which booking, by key."""
+
     id: int
     ref: str
-    booking: int
     yen: int
     state: str
+    shares: tuple[tuple[int, int], ...]
 
 
 async def settle(
@@ -68,35 +70,48 @@ async def apply_session(
 async def _attempt_of(session: ProviderSession) -> _Attempt | None:
     """Return the attempt of a session, locked; one whose answer got lost is known by its reference."""
     row = await fetch_row(
-        """SELECT id, ref, booking, yen, state FROM attempt
+        """SELECT id, ref, yen, state FROM attempt
            WHERE session = $1 OR (session IS NULL AND ref = $2) FOR UPDATE""",
         session.id,
         session.reference,
     )
-    return _Attempt(**row) if row else None
+    if row is None:
+        return None
+    shares = await fetch(
+        "SELECT booking, yen FROM attempt_booking WHERE attempt = $1 ORDER BY booking", row["id"]
+    )
+    return _Attempt(**row, shares=tuple((share["booking"], share["yen"]) for share in shares))
 
 
 async def _paid(attempt: _Attempt, session: ProviderSession, *, now: datetime) -> str:
     if attempt.state == "paid":
         return "already_paid"
     await _mark(attempt, "paid", session, now=now)
-    booking = await booking_by_id(attempt.booking)
-    await record_payment(
-        booking.account,
-        booking.provider_account,
-        attempt.yen,
-        reference=session.payment or session.id,
-        now=now,
+    stand = [await _paid_for(attempt, key, yen, session, now=now) for key, yen in attempt.shares]
+    return "paid" if all(stand) else "paid_late"
+
+
+async def _paid_for(
+    attempt: _Attempt, key: int, yen: int, session: ProviderSession, *, now: datetime
+) -> bool:
+    """Record the share of one booking; tell whether the booking stands."""
+    booking = await booking_by_id(key)
+    payment = session.payment or session.id
+    reference = payment if len(attempt.shares) == 1 else f"{payment} {booking.ref}"
+    # The attempt's payee took it; the booking's may be another since a handover.
+    account = await fetch_value(
+        "SELECT p.provider_account FROM attempt a JOIN payee p ON p.id = a.payee WHERE a.id = $1", attempt.id
     )
+    await record_payment(booking.account, account, yen, reference=reference, now=now)
     await record(
         WORKER, "payment.received", subject_kind="booking", subject=booking.ref, now=now,
-        facts={"yen": attempt.yen, "attempt": attempt.ref},
+        facts={"yen": yen, "attempt": attempt.ref},
     )  # fmt: skip
     stands = await confirm_paid(booking.id, now=now)
     returned = await refund_what_is_due(booking.id, "paid_twice" if stands else "paid_late", now=now)
     if returned:
         await _tell_refund(booking, returned, now=now)
-    return "paid" if stands else "paid_late"
+    return stands
 
 
 async def _tell_refund(booking: BookingFacts, yen: int, *, now: datetime) -> None:
@@ -114,7 +129,8 @@ async def _voucher(
         until = voucher_ends_at(min(now, at, session.expires_at))
         await _mark(attempt, "pending", session, now=now)
         await execute("UPDATE attempt SET expires_at = $2 WHERE id = $1", attempt.id, until)
-        await await_voucher(attempt.booking, until=until, now=now)
+        for key, _ in attempt.shares:
+            await await_voucher(key, until=until, now=now)
     return "voucher_issued"
 
 

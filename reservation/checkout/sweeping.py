@@ -17,15 +17,22 @@ LONGEST_PAUSE = timedelta(hours=6)
 # A shop may report what was paid in the last minute some days later.
 VOUCHER_GRACE = timedelta(days=3)
 
+# A page is wanted as long as one of its bookings waits for money, or still owes what the page asks for.
 _UNSETTLED = """
-SELECT a.id, a.ref, a.session, a.state, a.expires_at, a.tries, p.code AS payee,
-       b.state IN ('held', 'awaiting_payment') AS wanted
-FROM attempt a JOIN payee p ON p.id = a.payee JOIN booking b ON b.id = a.booking
-WHERE a.session IS NOT NULL AND (a.next_try_at IS NULL OR a.next_try_at <= $1)
-  AND ((a.state = 'open' AND (a.expires_at <= $1 OR b.state NOT IN ('held', 'awaiting_payment')))
-    -- A voucher's end reaches us as an event; we ask ourselves too.
-    OR (a.state = 'pending' AND a.expires_at <= $1))
-ORDER BY coalesce(a.next_try_at, a.expires_at), a.id LIMIT 100"""
+SELECT * FROM (
+  SELECT a.id, a.ref, a.session, a.state, a.expires_at, a.tries, a.next_try_at, p.code AS payee,
+         EXISTS (SELECT FROM attempt_booking s JOIN booking b ON b.id = s.booking
+                 WHERE s.attempt = a.id AND (b.state IN ('held', 'awaiting_payment')
+                   OR (b.state IN ('confirmed', 'used') AND s.yen <=
+                     (SELECT coalesce(sum(CASE WHEN t.debit = b.account THEN t.yen ELSE -t.yen END), 0)
+                      FROM transfer t WHERE t.debit = b.account OR t.credit = b.account)))) AS wanted
+  FROM attempt a JOIN payee p ON p.id = a.payee
+  WHERE a.session IS NOT NULL AND a.state IN ('open', 'pending')
+    AND (a.next_try_at IS NULL OR a.next_try_at <= $1)) AS unsettled
+WHERE (state = 'open' AND (expires_at <= $1 OR NOT wanted))
+  -- A voucher's end reaches us as an event; we ask ourselves too.
+  OR (state = 'pending' AND expires_at <= $1)
+ORDER BY coalesce(next_try_at, expires_at), id LIMIT 100"""
 
 
 async def sweep(*, now: datetime) -> int:
@@ -95,14 +102,15 @@ async def _close(payee: str, session: str) -> None:
         return
 
 
-async def settle_newest(booking_ref: str, *, now: datetime) -> None:
-    """Settle the newest attempt of a booking, for a user who comes back from the provider's page."""
+async def settle_newest(ref: str, *, now: datetime) -> None:
+    """Settle the newest attempt of a booking or application, for a user who comes back from its page."""
     row = await fetch_row(
         """SELECT a.session, p.code AS payee FROM attempt a JOIN payee p ON p.id = a.payee
-           JOIN booking b ON b.id = a.booking
-           WHERE b.ref = $1 AND a.session IS NOT NULL AND a.state IN ('open', 'pending')
+           JOIN attempt_booking s ON s.attempt = a.id JOIN booking b ON b.id = s.booking
+           JOIN application n ON n.id = b.application
+           WHERE (b.ref = $1 OR n.ref = $1) AND a.session IS NOT NULL AND a.state IN ('open', 'pending')
            ORDER BY a.id DESC LIMIT 1""",
-        booking_ref,
+        ref,
     )
     if row is None:
         return

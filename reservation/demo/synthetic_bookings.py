@@ -15,7 +15,7 @@ from reservation.demo.synthetic_calendar import Slot
 from reservation.demo.synthetic_masters import FRAMES, Unit
 from reservation.demo.synthetic_people import Resident
 from reservation.demo.synthetic_tables import Rows
-from reservation.facilities.frames import Piece
+from reservation.facilities.frames import Piece, frames_in
 from reservation.fees.rules import quote
 from reservation.ledger.rules import Cause
 from reservation.references import CROCKFORD
@@ -92,9 +92,10 @@ class Bookings:
         people = 1 + int(random() * room.capacity)
         purpose = room.purposes[int(random() * len(room.purposes))]
         add(
-            "booking", made.ref, application, use, room.id, slot.day, _moment(slot.day, slot.span.start),
-            _moment(slot.day, slot.span.end), purpose, people, "[]", state, state_at, quoted, made.yen,
-            made.account, made.payee,
+            "booking", made.ref, application, made.who.id, use, room.id, slot.day,
+            _moment(slot.day, slot.span.start), _moment(slot.day, slot.span.end), purpose, people, "[]",
+            frames_in((_piece(slot.unit, slot.span),)), state, state_at, quoted, made.yen, made.account,
+            made.payee,
         )  # fmt: skip
         return use
 

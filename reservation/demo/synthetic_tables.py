@@ -48,8 +48,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "use": ("id", "kind"),
     "application": ("id", "ref", "person", "made_by", "made_via", "submitted_at"),
     "booking": (
-        "id", "ref", "application", "use", "room", "use_on", "starts_at", "ends_at", "purpose", "people",
-        "equipment", "state", "state_at", "quote", "total_yen", "account", "payee",
+        "id", "ref", "application", "person", "use", "room", "use_on", "starts_at", "ends_at", "purpose",
+        "people", "equipment", "frames", "state", "state_at", "quote", "total_yen", "account", "payee",
     ),
     "claim": ("use", "part", "starts_at", "ends_at"),
     "transfer": ("debit", "credit", "yen", "cause", "reference", "on_day", "fiscal_year", "at"),

@@ -22,6 +22,12 @@ class PauseNeedsBothSides(Refusal):
     code = "pause_needs_both_sides"
 
 
+class NeedsNeighbour(Refusal):
+    """An extension or a gap goes only with the frame beside it."""
+
+    code = "needs_neighbour"
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """The part of one frame that a use takes."""
@@ -36,11 +42,14 @@ def pieces(timetable: Timetable, span: Span) -> tuple[Piece, ...]:
     Raises:
         OffFrame: the use does not begin and end with a frame (or a step of an hourly one).
         PauseNeedsBothSides: it spans a pause that the timetable does not give for so short a use.
+        NeedsNeighbour: it takes an extension or a gap without the frame that this goes with.
     """
     found = next(_runs(timetable.frames, span), None)
     if found is None:
         raise OffFrame(frames=frame_texts(timetable))
     _check_pauses(timetable, found)
+    for piece in alone(found):
+        raise NeedsNeighbour(frame=piece.frame.name, joins=piece.frame.joins)
     return found
 
 
@@ -94,6 +103,32 @@ def _short_pauses(timetable: Timetable, run: Sequence[Piece]) -> Iterator[Span]:
         later = sum(piece.span.minutes for piece in run[place:])
         if needed is None or min(earlier, later) < needed:
             yield Span(before.span.end, after.span.start)
+
+
+def alone(run: Sequence[Piece]) -> Iterator[Piece]:
+    """Yield the extensions and gaps of a run that lack the frame with which alone they go.
+
+    The neighbour must touch them, be taken up to that side, and be a frame of its own kind.
+    """
+    for place, piece in enumerate(run):
+        before = place > 0 and _touch(run[place - 1], piece)
+        after = place + 1 < len(run) and _touch(piece, run[place + 1])
+        joined = {"": True, "before": before, "after": after, "both": before and after}
+        if not joined.get(piece.frame.joins, before or after):
+            yield piece
+
+
+def _touch(one: Piece, other: Piece) -> bool:
+    return one.span.end == other.span.start and "frame" in {one.frame.kind, other.frame.kind}
+
+
+def frames_in(run: Sequence[Piece]) -> int:
+    """Return how many frames a run takes, as limits count them: each step of a grid is one (コマ)."""
+    return sum(
+        piece.span.minutes // (piece.frame.step or piece.span.minutes)
+        for piece in run
+        if piece.frame.kind == "frame"
+    )
 
 
 def frame_texts(timetable: Timetable) -> list[str]:

@@ -150,6 +150,9 @@ class FrameFact:
     starts_minute: int
     ends_minute: int
     step_minutes: int | None = None
+    kind: str = "frame"
+    joins: str = ""
+    deadline_minutes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

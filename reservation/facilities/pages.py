@@ -5,6 +5,7 @@ from datetime import timedelta
 from litestar import Response, Router, get
 
 from reservation import dates
+from reservation.closures.banners import emergencies
 from reservation.errors import NotFound
 from reservation.facilities import queries
 from reservation.facilities.rules import ClosedRule, FacilityFacts, closures_on, on
@@ -26,7 +27,8 @@ async def get_facilities(request: AnyRequest) -> Response[str]:
         version.area.code: version.area
         for _, version in sorted(found, key=lambda each: each[1].area.name_kana)
     }
-    return render(request, "facilities/facilities.html", found=found, areas=areas)
+    shut = emergencies((facility for facility, _ in found), today)
+    return render(request, "facilities/facilities.html", found=found, areas=areas, emergencies=shut)
 
 
 @get("/facilities/{code:str}")
@@ -45,6 +47,7 @@ async def get_facility(request: AnyRequest, code: str) -> Response[str]:
         request,
         "facilities/facility.html",
         facility=facility,
+        emergencies=emergencies([facility], today),
         version=on(facility.versions, today) or facility.versions[0],
         running=on(facility.running, today),
         opening=[hours for hours in facility.opening if on([hours], today)],

@@ -1,12 +1,12 @@
 """Read masters as facts, in one statement for facilities and one for rooms."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 
 import msgspec
 
 from reservation.database import Row, fetch, fetch_row, fetch_value
-from reservation.facilities.rules import FacilityFacts, RoomFacts
+from reservation.facilities.rules import FacilityFacts, RoomFacts, is_closed_all_day
 
 _FACILITY = """jsonb_build_object(
   'id', f.id, 'code', f.code,
@@ -52,6 +52,7 @@ _ROOM = """jsonb_build_object(
   'versions', (SELECT jsonb_agg(jsonb_build_object(
       'valid_from', v.valid_from, 'valid_to', v.valid_to, 'name', v.name, 'name_kana', v.name_kana,
       'name_en', v.name_en, 'capacity', v.capacity, 'drawn_by_lot', v.drawn_by_lot,
+      'takes', v.takes,
       'parts', (SELECT jsonb_agg(rp.part ORDER BY rp.part) FROM room_part rp WHERE rp.room_version = v.id))
       ORDER BY v.valid_from)
     FROM room_version v WHERE v.room = r.id AND (v.valid_to IS NULL OR v.valid_to > $2)),
@@ -67,7 +68,8 @@ _ROOM = """jsonb_build_object(
         'pause_minutes_each_side', t.pause_minutes_each_side,
         'frames', (SELECT jsonb_agg(jsonb_build_object(
             'code', x.code, 'name', x.name, 'name_en', x.name_en, 'starts', x.starts_minute,
-            'ends', x.ends_minute, 'step', x.step_minutes) ORDER BY x.starts_minute, x.id)
+            'ends', x.ends_minute, 'step', x.step_minutes, 'kind', x.kind, 'joins', x.joins,
+            'deadline_minutes', x.deadline_minutes) ORDER BY x.starts_minute, x.id)
           FROM frame x WHERE x.timetable = t.id)) ORDER BY t.valid_from, t.id), '[]')
       FROM timetable t WHERE t.room_group = g.id AND (t.valid_to IS NULL OR t.valid_to > $2)
         AND EXISTS (SELECT FROM frame x WHERE x.timetable = t.id)),
@@ -119,13 +121,27 @@ async def room_by_code(code: str, *, since: date) -> tuple[FacilityFacts, RoomFa
     return (_facility_decoder.decode(row[0]), _room_decoder.decode(row[1])) if row else None
 
 
+async def closed_days(code: str) -> Callable[[date], bool]:
+    """Return what tells whether a room is closed all day, then and now; a room nobody knows never is."""
+    found = await room_by_code(code, since=date.min)
+    if found is None:
+        return lambda _: False
+    facility, room = found
+    return lambda day: is_closed_all_day(facility.closed, room.group.id, day)
+
+
 async def purposes() -> list[Row]:
     """Return the purposes with their synonyms, by code."""
     return await fetch(
-        """SELECT p.id, p.code, p.name, p.name_kana, p.name_en, p.category,
+        """SELECT p.id, p.code, p.name, p.name_kana, p.name_en, p.category, p.sound,
                   coalesce(array_agg(s.word ORDER BY s.id) FILTER (WHERE s.word IS NOT NULL), '{}') AS words
            FROM purpose p LEFT JOIN purpose_synonym s ON s.purpose = p.id GROUP BY p.id ORDER BY p.code"""
     )
+
+
+async def noise_pairs() -> list[Row]:
+    """Return the pairs of parts of which a loud use of one is heard in the other."""
+    return await fetch("SELECT id, loud_part, quiet_part FROM noise_pair ORDER BY id")
 
 
 async def areas() -> list[Row]:

@@ -21,7 +21,10 @@ D = TypeVar("D", bound=_Dated)
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame (区分); with `step` it is a grid that can be booked in pieces of that many minutes."""
+    """A frame (区分); with `step` it is a grid that can be booked in pieces of that many minutes.
+
+    An `extension` or `gap` goes only with the neighbours that `joins` names, see `tables.Frame`.
+    """
 
     code: str
     name: str
@@ -29,6 +32,9 @@ class Frame:
     starts: int
     ends: int
     step: int | None = None
+    kind: str = "frame"
+    joins: str = ""
+    deadline_minutes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,8 @@ class FacilityFacts:
 
 @dataclass(frozen=True, slots=True)
 class RoomVersion:
+    """A room from one day on; `takes`: how many of its `parts` a use takes, any that are free (None: all)."""
+
     valid_from: date
     valid_to: date | None
     name: str
@@ -136,6 +144,7 @@ class RoomVersion:
     capacity: int | None
     drawn_by_lot: bool
     parts: tuple[int, ...]
+    takes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

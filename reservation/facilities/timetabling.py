@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import asyncpg
 
@@ -43,18 +44,15 @@ def _place_of(row: asyncpg.Record) -> Place:
 
 
 def _content(fact: TimetableFact) -> tuple[object, ...]:
-    frames = sorted(
-        (f.code, f.name, f.name_en, f.starts_minute, f.ends_minute, f.step_minutes) for f in fact.frames
-    )
-    return fact.pause_minutes_each_side, tuple(frames)
+    return fact.pause_minutes_each_side, tuple(sorted(_columns(frame) for frame in fact.frames))
 
 
 async def _open_timetables(groups: list[int]) -> dict[Place, tuple[int, date, tuple[object, ...]]]:
     rows = await fetch(
         """SELECT t.id, t.room_group, t.season_from, t.season_to, t.day_kind, t.valid_from,
                   t.pause_minutes_each_side AS pause,
-                  array_agg((f.code, f.name, f.name_en, f.starts_minute, f.ends_minute, f.step_minutes)
-                            ORDER BY f.code) AS frames
+                  array_agg((f.code, f.name, f.name_en, f.starts_minute, f.ends_minute, f.step_minutes,
+                             f.kind, f.joins, f.deadline_minutes) ORDER BY f.code) AS frames
            FROM timetable t JOIN frame f ON f.timetable = t.id
            WHERE t.room_group = ANY ($1) AND t.valid_to IS NULL GROUP BY t.id""",
         groups,
@@ -97,14 +95,15 @@ async def _insert(facts: Mapping[Place, TimetableFact], begins: Mapping[Place, d
     }
     frames = [(ids[place], *_columns(frame)) for place, fact in facts.items() for frame in fact.frames]
     await execute(
-        """INSERT INTO frame (timetable, code, name, name_en, starts_minute, ends_minute, step_minutes)
+        """INSERT INTO frame (timetable, code, name, name_en, starts_minute, ends_minute, step_minutes, kind,
+                              joins, deadline_minutes)
            SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::integer[],
-                                $6::integer[], $7::integer[])""",
-        *([list(column) for column in zip(*frames, strict=True)] or [[]] * 7),
+                                $6::integer[], $7::integer[], $8::text[], $9::text[], $10::integer[])""",
+        *([list(column) for column in zip(*frames, strict=True)] or [[]] * 10),
     )
 
 
-def _columns(frame: FrameFact) -> tuple[object, ...]:
+def _columns(frame: FrameFact) -> tuple[Any, ...]:
     return (
         frame.code,
         frame.name,
@@ -112,6 +111,9 @@ def _columns(frame: FrameFact) -> tuple[object, ...]:
         frame.starts_minute,
         frame.ends_minute,
         frame.step_minutes,
+        frame.kind,
+        frame.joins,
+        frame.deadline_minutes,
     )
 
 

@@ -38,6 +38,11 @@ async def record_refund(owing: int, paid_from: int, yen: int, *, reference: str,
     return await _append(owing, paid_from, yen, Cause.REFUND, reference, now)
 
 
+async def hand_over(revenue: int, to_revenue: int, yen: int, *, reference: str, now: datetime) -> bool:
+    """Record that `yen` that one payee earned are another's; False where `reference` was recorded before."""
+    return await _append(revenue, to_revenue, yen, Cause.HANDED_OVER, reference, now)
+
+
 async def _append(
     debit: int, credit: int, yen: int, cause: Cause, reference: str | None, now: datetime
 ) -> bool:

@@ -10,3 +10,4 @@ class Cause(StrEnum):
     CHARGE_CANCELLED = "charge_cancelled"  # 調定の取消し
     PAYMENT = "payment"  # 収納
     REFUND = "refund"  # 還付
+    HANDED_OVER = "handed_over"  # 収納先の引継ぎ

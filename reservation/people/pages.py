@@ -8,8 +8,11 @@ from litestar.datastructures import Cookie
 from litestar.response import Redirect
 
 from reservation.bookings.queries import coming_bookings, earlier_bookings, sums
+from reservation.dates import day_of
 from reservation.errors import FieldInvalid, FieldsInvalid, Refusal
 from reservation.notices.queries import for_mailbox
+from reservation.penalties.queries import own_penalties, own_points
+from reservation.penalties.telling import scope_text
 from reservation.people import rules
 from reservation.people.passwords import common_passwords
 from reservation.people.queries import groups_of, person
@@ -202,6 +205,12 @@ async def get_me(request: AnyRequest) -> Response[str]:
         sums=await sums([each.account for each in (*coming, *page)]),
         older=page[-1].id if len(found) > BOOKINGS_SHOWN else None,
         notices=await for_mailbox(caller.user_number, 5),
+        penalties=[
+            (each, scope_text(each, caller.language))
+            for each in await own_penalties(caller.actor.id, today=day_of(caller.now))
+        ],
+        points=await own_points(caller.actor.id, today=day_of(caller.now)),
+        today=day_of(caller.now),
     )
 
 

@@ -19,12 +19,18 @@ BOOKING_ROLES = frozenset({"representative", "deputy", "manages", "books"})
 SCOPES = frozenset({"read", "book"})
 
 # What the staff roles may do; an auditor reads everything and changes nothing.
+# `decide`: approve, disapprove, revoke; `decide_reductions`: reduce or exempt from a fee; both as drafted for
+# the authority that the masters name. `record_attendance`: note who came. `close_rooms`: blocks, closures and
+# emergencies.
 STAFF_PRIVILEGES: Mapping[str, frozenset[str]] = MappingProxyType({
-    "counter": frozenset({"book_for_others", "see_people", "see_bookings", "see_notices", "record_payment"}),
-    "fees": frozenset({"see_bookings", "see_journal", "edit_fees"}),
+    "counter": frozenset({
+        "book_for_others", "see_people", "see_bookings", "see_notices", "record_payment", "record_attendance",
+    }),
+    "fees": frozenset({"see_bookings", "see_journal", "edit_fees", "decide_reductions"}),
     "manager": frozenset({
         "book_for_others", "see_people", "see_bookings", "see_notices", "see_journal", "record_payment",
-        "override", "edit_masters",
+        "override", "edit_masters", "decide", "decide_reductions", "record_attendance",
+        "close_rooms",
     }),
     "auditor": frozenset({"see_people", "see_bookings", "see_notices", "see_journal"}),
     "admin": frozenset({

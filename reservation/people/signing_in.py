@@ -2,13 +2,14 @@
 
 import hashlib
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import asyncpg
 
 from reservation.actors import Actor
 from reservation.database import execute, fetch, fetch_row, transaction
+from reservation.dates import day_of
 from reservation.journal import actions as journal
 from reservation.people import passwords, rules, throttling
 from reservation.people.rules import SignInFailed
@@ -18,7 +19,10 @@ OF_SESSION = """
         person.id AS person, person.user_number, person.name, person.language,
         person.residence, staff.id AS staff, staff.login, staff.name AS staff_name, staff.role,
         CASE WHEN staff.id IS NOT NULL THEN ARRAY(
-            SELECT facility.code FROM staff_facility JOIN facility ON facility.id = staff_facility.facility
+            SELECT CASE WHEN (staff_facility.valid_from IS NULL OR staff_facility.valid_from <= $3)
+                         AND (staff_facility.valid_to IS NULL OR staff_facility.valid_to > $3)
+                   THEN facility.code ELSE '' END
+            FROM staff_facility JOIN facility ON facility.id = staff_facility.facility
             WHERE staff_facility.staff = staff.id) END AS facilities
     FROM session
     LEFT JOIN person ON person.id = session.person
@@ -121,7 +125,7 @@ async def actor_of_session(secret: str, *, now: datetime) -> SignedInActor | Non
 
     A resident's session lives twelve hours from its last use, which is written down every five minutes.
     """
-    row = await fetch_row(OF_SESSION, hash_of(secret), now)
+    row = await fetch_row(OF_SESSION, hash_of(secret), now, day_of(now))
     if row is None or (row["person"] is None and row["staff"] is None):
         return None
     if row["staff"] is not None:
@@ -163,8 +167,9 @@ def hash_of(secret: str) -> str:
 
 
 def _staff_of(row: asyncpg.Record) -> SignedInActor:
-    actor = staff_actor(row["staff"], row["staff_name"], row["role"])
+    # A right that does not hold today stands as the empty code: it limits, and is nobody's facility.
     limited_to = frozenset(row["facilities"])
+    actor = replace(staff_actor(row["staff"], row["staff_name"], row["role"]), facilities=limited_to)
     return SignedInActor(
         actor,
         row["staff_name"],

@@ -42,7 +42,15 @@ async def begin_attempt(source: str, login: str, *, now: datetime) -> None:
     Raises:
         WaitBeforeSigningIn: this source, or this pair of source and login, has failed too often.
     """
-    of_source, of_pair = buckets_of(source, login)
+    await _begin(*buckets_of(source, login), now=now)
+
+
+async def begin(whoever: str, what: str, *, now: datetime) -> None:
+    """Count an attempt of somebody who is known as `whoever` at something else than a password; as above."""
+    await _begin(f"source:{whoever}", f"pair:{whoever}|{what}", now=now)
+
+
+async def _begin(of_source: str, of_pair: str, *, now: datetime) -> None:
     await _refuse_waiting([of_source, of_pair], now)
     for bucket, free in ((of_pair, rules.FREE_FAILURES_OF_PAIR), (of_source, rules.FREE_FAILURES_OF_SOURCE)):
         if not await _attempt(bucket, free, now):
@@ -63,7 +71,15 @@ async def _attempt(bucket: str, free: int, now: datetime) -> bool:
 
 async def succeed(source: str, login: str) -> None:
     """Forget the failures of the pair, and give the source back its attempt."""
-    of_source, of_pair = buckets_of(source, login)
+    await _succeed(*buckets_of(source, login))
+
+
+async def forgive(whoever: str, what: str) -> None:
+    """Take back what `begin` counted."""
+    await _succeed(f"source:{whoever}", f"pair:{whoever}|{what}")
+
+
+async def _succeed(of_source: str, of_pair: str) -> None:
     await execute("DELETE FROM sign_in_failure WHERE bucket = $1", of_pair)
     await execute(
         "UPDATE sign_in_failure SET failures = greatest(failures - 1, 0), wait_until = last_at"

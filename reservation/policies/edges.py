@@ -11,6 +11,10 @@ ON_CLOSED_DAY = ("as_is", "next_open_day", "next_office_day", "previous_open_day
 # Tells whether a place is closed all day.
 Closed = Callable[[date], bool]
 LONGEST_CLOSURE_DAYS = 400
+# The most months, days and minutes that a rule counts back: twenty years, or two.
+MOST = (240, 7320, 1_000_000)
+# The years whose national holidays are known.
+YEARS = range(2000, 2100)
 
 
 class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,16 +40,23 @@ def edge_problem(edge: Edge) -> str | None:
     ways = (edge.months_before, edge.days_before, edge.on, edge.minutes_before_start)
     if sum(way is not None for way in ways) != 1:
         return "needs_one_way_to_count"
-    counted = (edge.months_before, edge.days_before, edge.minutes_before_start)
-    if any(way is not None and not 0 <= way <= 1_000_000 for way in counted):  # noqa: PLR2004  beyond any rule
+    if any(way is not None and not 0 <= way <= most for way, most in zip(_counted(edge), MOST, strict=True)):
         return "too_large"
-    if edge.months_before is not None and edge.months_before > 240:  # noqa: PLR2004  twenty years
-        return "too_large"
-    if edge.day is not None and (edge.months_before is None or not 1 <= edge.day <= 31):  # noqa: PLR2004
+    if not _is_a_day(edge):
         return "not_a_date"
     if not 0 <= edge.minute <= dates.MINUTES_A_DAY:
         return "not_a_clock_time"
     return None if edge.on_closed_day in ON_CLOSED_DAY else "unknown_choice"
+
+
+def _counted(edge: Edge) -> tuple[int | None, ...]:
+    return edge.months_before, edge.days_before, edge.minutes_before_start
+
+
+def _is_a_day(edge: Edge) -> bool:
+    if edge.on is not None and edge.on.year not in YEARS:
+        return False
+    return edge.day is None or (edge.months_before is not None and 1 <= edge.day <= 31)  # noqa: PLR2004
 
 
 def moment_of(edge: Edge, starts_at: datetime, is_closed: Closed) -> datetime:

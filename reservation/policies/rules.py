@@ -96,3 +96,8 @@ def is_on(days: str, day: date) -> bool:
     if days == "office_days":
         return not is_office_closed(day)
     return days == "all" or (days == "holidays") == dates.is_weekend_or_holiday(day)
+
+
+def citing(found: PolicyFacts | None) -> dict[str, str]:
+    """Return the facts by which a refusal names its rule: the article and since when it holds."""
+    return {"article": found.article, "since": found.valid_from.isoformat()} if found else {}

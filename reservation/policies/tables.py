@@ -9,6 +9,7 @@ class Policy(Table):
     """What `kind` of rule holds in a scope from one day on; `terms` are the fields of that kind's struct.
 
     `scope` is `town`, `class`, `facility`, `room_group` or `room`; `scope_code` its code (town: empty).
+    From `replaced_at` on a row says nothing any more; it is kept as what was believed until then.
     """
 
     id = BigSerial(primary_key=True)
@@ -19,6 +20,7 @@ class Policy(Table):
     valid_to = Date(null=True, default=None)
     terms = JSONB(null=False, default=None)
     article = Text(null=False, default="")
+    replaced_at = Timestamptz(null=True, default=None)
 
     policy_scope_is_known = Check("scope IN ('town', 'class', 'facility', 'room_group', 'room')")
 

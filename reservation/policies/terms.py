@@ -168,13 +168,22 @@ class CancellationTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     refund_channels: tuple[str, ...] = ()
 
 
+class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How long a stop is from so many points on."""
+
+    from_tenths: int
+    stop_days: int = 0
+    stop_months: int = 0
+
+
 class PenaltyTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Points for no-shows and late cancellations, and what they lead to (利用停止).
 
     Points are tenths. A cancellation after `late_from` is late. Points decay after `decay_days`; `threshold`
     of them propose a stop of `stop_days` or `stop_months` in `stops_in` (`slot`, `room`, `facility`, `class`,
-    `town`) that reaches `registration`, `representative`, `deputies`. `cancels_bookings`: the bookings ahead
-    fall too. Only where `automatic` is set, and its article cited, does a stop hold without a decision.
+    `town`) that reaches `registration`, `representative`, `deputies`; the highest of `stages` that is reached
+    says how long instead. `cancels_bookings`: the bookings ahead fall too. Only where `automatic` is set, and
+    its article cited, does a stop hold without a decision.
     """
 
     no_show_tenths: int = 0
@@ -184,6 +193,7 @@ class PenaltyTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     decay_days: int = 365
     stop_days: int = 0
     stop_months: int = 0
+    stages: tuple[Stage, ...] = ()
     stops_in: str = "town"
     reaches: tuple[str, ...] = ("registration",)
     answer_days: int = 14

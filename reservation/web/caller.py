@@ -90,8 +90,11 @@ def person_of(request: AnyRequest) -> Caller:
     return caller
 
 
-def staff_of(request: AnyRequest, privilege: str) -> Caller:
+def staff_of(request: AnyRequest, privilege: str, *, whole_town: bool = True) -> Caller:
     """Return the caller, who must be staff with a privilege.
+
+    A page of the whole town is for nobody whose account is limited to facilities; one that shows only what
+    such an account may see (`actor.facilities`) asks with `whole_town=False`.
 
     Raises:
         SignInNeeded: no member of staff is signed in. NotAllowed: the role lacks the privilege.
@@ -99,7 +102,6 @@ def staff_of(request: AnyRequest, privilege: str) -> Caller:
     caller = caller_of(request)
     if not caller.actor.is_staff:
         raise SignInNeeded(staff=True)
-    # These pages show the whole town; an account that is limited to facilities sees none of them.
-    if not caller.actor.may(privilege) or caller.facilities:
+    if not caller.actor.may(privilege) or (whole_town and caller.facilities):
         raise NotAllowed(privilege=privilege)
     return caller

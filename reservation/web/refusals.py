@@ -117,10 +117,19 @@ def text_of(refusal: Refusal, language: str) -> str:
         log.error("no wording for %s", key)
         key = "refusal.refused"
     try:
-        return wording.say(language, key, **_readable(refusal.facts, language))
+        facts = _readable(refusal.facts, language)
+        return _with_rule(wording.say(language, key, **facts), facts, language)
     except (KeyError, IndexError):
         log.exception("wording of %s lacks a fact", key)
         return wording.say(language, "refusal.refused")
+
+
+def _with_rule(sentence: str, facts: dict[str, Any], language: str) -> str:
+    """Return a sentence with what is possible next, and the article by which it was refused."""
+    more = [wording.say(language, "refusal.next_on", **facts)] if facts.get("next_on") else []
+    rule = "refusal.by_rule_since" if facts.get("since") else "refusal.by_rule"
+    more += [wording.say(language, rule, **facts)] if facts.get("article") else []
+    return ("" if language == "ja" else " ").join([sentence, *more])
 
 
 def field_texts(refusal: Refusal, language: str) -> dict[str, str]:
@@ -141,7 +150,7 @@ def field_text(field: str, problem: str, language: str) -> str:
 
 
 def _readable(facts: dict[str, Any], language: str) -> dict[str, Any]:
-    """Return facts with moments and days as people write them."""
+    """Return facts with moments and days as people write them, and codes as words (`…_word`)."""
     shown = dict(facts)
     for name, value in facts.items():
         if isinstance(value, list):
@@ -152,8 +161,10 @@ def _readable(facts: dict[str, Any], language: str) -> dict[str, Any]:
             continue
         if name.endswith("_at"):
             shown[name] = wording.moment_text(datetime.fromisoformat(value), language)
-        elif name == "date":
+        elif name in {"date", "since"} or name.endswith("_on"):
             shown[name] = wording.date_text(date.fromisoformat(value), language)
+        elif wording.has(language, f"word.{name}_{value}"):
+            shown[f"{name}_word"] = wording.say(language, f"word.{name}_{value}")
     return shown
 
 

@@ -163,7 +163,8 @@ REFUSED: list[tuple[str, Wish, type[Refusal], dict[str, Any]]] = [
      {"category": "year_end", "reason": "年末年始", "start": "00:00", "end": "24:00"}),
     ("too many", wish(people=21), rules.OverCapacity, {"people": 21, "capacity": 20}),
     ("no sport here", wish(purpose="sport"), rules.PurposeNotAllowed, {"purpose": "sport", "room": "t-meeting"}),
-    ("too early", wish(on=date(2027, 11, 24)), rules.NotOpenYet, {"opens_at": "2026-11-24T00:00:00+09:00"}),
+    ("too early", wish(on=date(2027, 11, 24)), rules.NotOpenYet,
+     {"opens_at": "2026-11-24T00:00:00+09:00", "article": "要綱第1条", "since": "2020-04-01"}),
     ("no such room", wish("t-nowhere", purpose="meeting"), FieldInvalid, {"field": "room", "problem": "unknown"}),
     ("no such purpose", wish(purpose="flying"), FieldInvalid, {"field": "purpose", "problem": "unknown"}),
     ("no such thing", wish(equipment=(("t-rocket", 1),)), FieldInvalid,
@@ -202,7 +203,8 @@ async def test_acceptance_ends_the_named_minutes_before_the_use(resident: Actor)
     begins = moment(WEDNESDAY, MORNING.start)
     with pytest.raises(rules.TooLate) as refused:
         await booked(resident, now=begins - timedelta(minutes=60))
-    assert refused.value.facts == {"closed_at": "2026-12-02T08:00:00+09:00"}
+    rule = {"article": "", "since": "2020-04-01"}
+    assert refused.value.facts == {"closed_at": "2026-12-02T08:00:00+09:00"} | rule
     assert (await booked(resident, now=begins - timedelta(minutes=61))).state == "held"
 
 
@@ -263,7 +265,16 @@ async def test_a_token_books_only_with_the_scope_and_for_the_verified(town: fact
 
 
 async def _policy(kind: str, terms: Any, scope: str = "town", code: str = "") -> None:
-    await set_policy(MANAGER, kind, terms, valid_from=date(2020, 4, 1), now=NOW, scope=scope, scope_code=code)
+    await set_policy(
+        MANAGER,
+        kind,
+        terms,
+        valid_from=date(2020, 4, 1),
+        now=NOW,
+        scope=scope,
+        scope_code=code,
+        reason="試験",
+    )
 
 
 async def test_a_hold_is_extended_once_by_its_holder(resident: Actor) -> None:

@@ -12,7 +12,9 @@ from reservation.checkout.refunding import cancel_and_refund
 from reservation.checkout.settling import apply_session
 from reservation.database import execute, fetch_value
 from reservation.dates import moment
+from reservation.reports.closure_checks import CLOSURE_CHECKS
 from reservation.reports.doctor import CHECKS
+from reservation.reports.waiting_checks import WAITING_CHECKS
 from tests import factories
 from tests.factories import (
     AFTERNOON,
@@ -68,7 +70,51 @@ async def test_ended_claims_may_be_dropped(busy: dict[str, str]) -> None:
     assert found == []
 
 
+_STOP = """INSERT INTO penalty (ref, person, scope, from_on, to_on, state, reason, proposed_at, automatic,
+             article, stop_days, stop_months, {columns})
+           SELECT 'stop', min(id), 'town', '2026-12-01', '2026-12-31', {values} FROM person"""
+
+
+def _stop(values: str, columns: str) -> str:
+    return _STOP.replace("{columns}", columns).replace("{values}", values)
+
+
 BROKEN = {
+    "a stop without decision that cites nothing": (
+        "ALTER TABLE penalty DROP CONSTRAINT penalty_without_decision_cites_an_article; "
+        + _stop("'noticed', 'x', now(), true, '', 31, 0, now()", "noticed_at"),
+        "stops_without_decision_cite_an_article: penalty stop",
+    ),
+    "a stop that nobody was told of before": (
+        _stop("'decided', 'x', now(), false, '', 31, 0, now()", "decided_at"),
+        "stops_were_decided_after_notice_and_answer: penalty stop",
+    ),
+    "a stop longer than its rule": (
+        _stop("'proposed', 'x', now(), false, '', 7, 0, NULL", "decided_at"),
+        "stops_are_not_longer_than_their_rule: penalty stop",
+    ),
+    "points about nothing": (
+        """INSERT INTO penalty_point (person, kind, tenths, about, given_at, expires_on)
+           SELECT min(id), 'no_show', 10, 'nobody', now(), '2027-12-01' FROM person""",
+        "points_are_about_bookings: points ",
+    ),
+    "a stop whose bookings stand": (
+        """INSERT INTO penalty (ref, person, scope, from_on, to_on, state, reason, proposed_at, noticed_at,
+             answer_by, decided_at, decision_reason, cancels_bookings, stop_days, stop_months)
+           SELECT 'stop', min(id), 'town', '2026-11-02', '2026-11-20', 'decided', 'x', '2026-10-01',
+             '2026-10-01', '2026-10-10', '2026-11-01', 'x', true, 31, 0 FROM person""",
+        "bookings_fall_with_their_stop: penalty stop",
+    ),
+    "shares of a payment that do not add up": (
+        """UPDATE attempt_booking SET yen = yen - 1 WHERE booking =
+           (SELECT id FROM booking WHERE ref = '{paid}')""",
+        "shares_of_attempts_add_up: attempt ",
+    ),
+    "money of the counter that is in no ledger": (
+        """INSERT INTO counter_payment (ref, booking, payee, yen, method, taken_at, taken_by)
+           SELECT 'slip', id, payee, 1, 'cash', now(), 'x' FROM booking WHERE ref = '{held}'""",
+        "counter_payments_are_in_the_ledger: counter payment slip",
+    ),
     "a claim is missing": (
         """DELETE FROM claim WHERE "use" = (SELECT "use" FROM booking WHERE ref = '{paid}')""",
         "active_future_use_has_exactly_its_claims: booking {paid}",
@@ -83,11 +129,24 @@ BROKEN = {
         "active_future_use_has_exactly_its_claims: booking {free}",
     ),
     "a claim of nobody": (
-        """INSERT INTO "use" (kind) VALUES ('offer');
+        """INSERT INTO "use" (kind) VALUES ('booking');
            INSERT INTO claim ("use", part, starts_at, ends_at)
            SELECT (SELECT max(id) FROM "use"), id, now(), now() + interval '1 h' FROM part
            WHERE code = 'p-court'""",
         "no_claim_is_orphaned: claim ",
+    ),
+    "a use of any parts that was given none": (
+        """UPDATE room_version SET takes = 1 WHERE id =
+           (SELECT v.id FROM room_version v JOIN booking b ON b.room = v.room WHERE b.ref = '{free}')""",
+        "a_use_of_any_parts_takes_as_many_as_the_room_gives: booking {free}",
+    ),
+    "a claim for the noise of nobody": (
+        """INSERT INTO noise_pair (loud_part, quiet_part) SELECT min(id), max(id) FROM part;
+           INSERT INTO "use" (kind) VALUES ('booking');
+           INSERT INTO noise_claim ("use", pair, side, starts_at, ends_at)
+           SELECT (SELECT max(id) FROM "use"), id, 0, now() + interval '1 y', now() + interval '1 y 1 h'
+           FROM noise_pair""",
+        "no_claim_for_the_noise_is_orphaned: claim for the noise of use ",
     ),
     "a claim of a lifted block": (
         "UPDATE block SET lifted_at = made_at",
@@ -116,7 +175,43 @@ BROKEN = {
     ),
     "a booking that was never charged": (
         "UPDATE booking SET total_yen = 700 WHERE ref = '{free}'",
-        "confirmed_bookings_were_charged: booking {free}",
+        "what_stands_is_charged_as_it_costs: booking {free} (confirmed) is charged 0 yen",
+    ),
+    "a quote that does not add up": (
+        """UPDATE booking SET quote = jsonb_set(quote, '{{lines,0,yen}}', '1') WHERE ref = '{paid}'""",
+        "quotes_add_up_to_totals: booking {paid}",
+    ),
+    "an extra line that nobody counted": (
+        """INSERT INTO extra_line (booking, text, yen, reason, added_at, added_by)
+           SELECT id, 'x', 100, 'x', now(), 'x' FROM booking WHERE ref = '{paid}'""",
+        "extra_lines_add_up: booking {paid}",
+    ),
+    "a revocation that nobody decided": (
+        """DELETE FROM claim WHERE "use" = (SELECT "use" FROM booking WHERE ref = '{free}');
+           UPDATE booking SET state = 'revoked' WHERE ref = '{free}'""",
+        "decisions_agree_with_states: booking {free} (revoked)",
+    ),
+    "a reduction that nobody decided": (
+        "UPDATE booking SET reduction = 'granted' WHERE ref = '{free}'",
+        "decisions_agree_with_states: booking {free} (reduction granted)",
+    ),
+    "a booking that the ward ended and still charges": (
+        """DELETE FROM claim WHERE "use" = (SELECT "use" FROM booking WHERE ref = '{paid}');
+           INSERT INTO decision (booking, kind, number, authority, decided_at, decided_by)
+           SELECT id, 'revoked', 'x', 'x', now(), 'x' FROM booking WHERE ref = '{paid}';
+           UPDATE booking SET state = 'revoked' WHERE ref = '{paid}'""",
+        "what_the_ward_ended_is_not_charged: booking {paid} (revoked) is charged ",
+    ),
+    "somebody who came to a booking that is not used": (
+        """INSERT INTO attendance (booking, outcome, heads, noted_at, noted_by)
+           SELECT id, 'came', '{{}}', now(), 'x' FROM booking WHERE ref = '{free}'""",
+        "attendance_agrees_with_states: booking {free} (confirmed)",
+    ),
+    "an approval that nobody waits for any more": (
+        """DELETE FROM claim WHERE "use" = (SELECT "use" FROM booking WHERE ref = '{free}');
+           UPDATE booking SET state = 'awaiting_approval', use_on = '2026-11-01',
+             starts_at = '2026-11-01 10:00+9', ends_at = '2026-11-01 12:00+9' WHERE ref = '{free}'""",
+        "nothing_awaits_approval_after_its_use: booking {free}",
     ),
     "a payment that is in no ledger": (
         "UPDATE attempt SET payment = 'pi_' || id WHERE state = 'paid'",
@@ -212,6 +307,7 @@ TWOFOLD = {
     "a booking that was paid and is still held",
     "a booking confirmed without money",
     "a booking that was never charged",
+    "a hold that was never charged",
     "a room without a part",
     "a payment that is in no ledger",
 }
@@ -226,7 +322,11 @@ async def test_a_hold_that_no_worker_ended_is_found(busy: dict[str, str]) -> Non
 
 async def test_every_check_has_a_test() -> None:
     tested = {finding.partition(":")[0] for _, finding in BROKEN.values()} | {"no_hold_is_long_overdue"}
-    assert tested == {*CHECKS, "guards_are_present", "migrations_are_current"}
+    assert tested | {*CLOSURE_CHECKS, *WAITING_CHECKS} == {
+        *CHECKS,
+        "guards_are_present",
+        "migrations_are_current",
+    }
 
 
 async def test_the_findings_are_limited(busy: dict[str, str]) -> None:

@@ -47,8 +47,9 @@ async def _refunds(ref: str) -> list[tuple[int, str, str]]:
 
 async def _cancellation(terms: CancellationTerms, scope: str = "town", code: str = "") -> None:
     await set_policy(
-        MANAGER, "cancellation", terms, valid_from=date(2020, 4, 1), now=NOW, scope=scope, scope_code=code
-    )
+        MANAGER, "cancellation", terms, valid_from=date(2020, 4, 1), now=NOW, scope=scope, scope_code=code,
+        reason="試験",
+    )  # fmt: skip
 
 
 async def test_a_payment_confirms_the_booking_for_good(resident: Actor) -> None:
@@ -260,7 +261,7 @@ async def test_a_session_whose_answer_got_lost_is_known_by_its_reference(residen
 
 async def test_cancelling_a_hold_frees_the_slot_and_the_debt(resident: Actor) -> None:
     ref = (await booked(resident, wish(equipment=(("t-projector", 2),)))).ref
-    outcome = await cancel_and_refund(resident, ref, now=NOW, reason="雨")
+    outcome = await cancel_and_refund(resident, ref, now=NOW, note="雨")
     assert (outcome.refund_yen, outcome.kept_yen, outcome.lines) == (0, 0, ())
     assert await factories.owed(ref) == 0
     assert await factories.claims_of(ref) == []
@@ -364,11 +365,13 @@ async def test_a_cancellation_that_fails_half_way_leaves_the_booking(resident: A
 async def test_ways_to_pay_fit_the_amount_and_the_time_left(resident: Actor) -> None:
     with_mail = await factories.person(mail="h@example.jp")
     facts = await booking((await booked(with_mail)).ref)
-    assert methods_for(facts, now=NOW) == ["card", "paypay", "konbini"]
+    assert methods_for(facts.total_yen, facts.starts_at, now=NOW) == ["card", "paypay", "konbini"]
     voucher_would_end = moment(WEDNESDAY, 0) - timedelta(days=3)
-    assert methods_for(facts, now=voucher_would_end) == ["card", "paypay"]
+    assert methods_for(facts.total_yen, facts.starts_at, now=voucher_would_end) == ["card", "paypay"]
     without = await booking((await booked(resident, wish(span=EVENING))).ref)
-    assert "konbini" in methods_for(without, now=NOW), "the provider's page asks for an address itself"
+    assert "konbini" in methods_for(without.total_yen, without.starts_at, now=NOW), (
+        "the provider's page asks for an address itself"
+    )
 
 
 async def test_a_refund_never_exceeds_what_is_left_of_a_payment(resident: Actor) -> None:

@@ -242,7 +242,7 @@ async def test_words_find_names_readings_english_and_synonyms(
 async def test_before_the_window_opens_a_use_is_shown_with_its_day(town: factories.SmallTown) -> None:
     await set_policy(
         MANAGER, "acceptance", opening_from(months_before=0, day=1, minute=540),
-        valid_from=date(2020, 4, 1), now=NOW, scope="facility", scope_code="t-house",
+        valid_from=date(2020, 4, 1), now=NOW, scope="facility", scope_code="t-house", reason="試験",
     )  # fmt: skip
     items = await found(ONE_DAY)
     waiting = {each.offered.room.code: each.opens_at for each in items if each.state == "not_open_yet"}
@@ -256,7 +256,7 @@ async def test_what_is_too_late_or_without_a_fee_is_not_shown(town: factories.Sm
     assert of(await found(ONE_DAY), "t-meeting") == [MORNING, AFTERNOON]
     await set_policy(
         MANAGER, "acceptance", opening_from(months_before=12, minutes_before_start=3 * 1440),
-        valid_from=date(2020, 4, 1), now=NOW,
+        valid_from=date(2020, 4, 1), now=NOW, reason="試験",
     )  # fmt: skip
     shown = await found(Question(date(2026, 11, 21), date(2026, 11, 25)))
     assert {each.day for each in shown} == {date(2026, 11, 25)}

@@ -241,7 +241,7 @@ async def test_total_rooms_leaves_out_rooms_that_show_nothing(town: factories.Sm
     assert (await search(question, resident=True, now=NOW, limit=limit)).total_rooms == 4
     await set_policy(
         MANAGER, "acceptance", opening_from(months_before=12, minutes_before_start=60 * 1440),
-        valid_from=date(2020, 4, 1), now=NOW, scope="facility", scope_code="t-house",
+        valid_from=date(2020, 4, 1), now=NOW, scope="facility", scope_code="t-house", reason="試験",
     )  # fmt: skip
     assert (await search(question, resident=True, now=NOW, limit=limit)).total_rooms == 1
 

@@ -17,7 +17,7 @@ import msgspec
 
 from reservation import clock, embedded
 from reservation.references import new_reference
-from tests.benchmarks import book, hot_slot, search_window, start
+from tests.benchmarks import book, hot_slot, room_month, search_week, search_window, start
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.setups import Setup
 from tests.benchmarks.table import as_json, table
@@ -25,6 +25,8 @@ from tests.benchmarks.towns import SIZES, build
 
 BENCHES: Mapping[str, Callable[[Setup], Awaitable[list[Figure]]]] = {
     "search_window": search_window.run,
+    "search_week": search_week.run,
+    "room_month": room_month.run,
     "book": book.run,
     "hot_slot": hot_slot.run,
     "start": start.run,

@@ -54,6 +54,69 @@ FROM timed WHERE NOT EXISTS (
   WHERE p.room_version = timed.version)
 ORDER BY start_minute, facility, room"""
 
+# Every room and weekday with two hours free between 18:00 and 21:30: what is taken of each part and day as
+# one multirange. The first hundred with their fee, and in each row how many rooms there are in all.
+SEARCH_WEEK = """
+WITH days AS (
+  SELECT day::date FROM generate_series($1::date, $2::date, interval '1 day') day
+  WHERE extract(isodow FROM day) < 6
+), taken AS MATERIALIZED (
+  SELECT part, (starts_at AT TIME ZONE 'Asia/Tokyo')::date AS day,
+         range_agg(tstzrange(starts_at, ends_at)) AS spans
+  FROM claim
+  WHERE starts_at >= $3::timestamptz AND starts_at < $4::timestamptz
+    AND (lapses_at IS NULL OR lapses_at > $5)
+    AND ($6::text IS NULL OR part IN (
+      SELECT p.id FROM part p JOIN facility_version fv ON fv.facility = p.facility
+      JOIN area a ON a.id = fv.area WHERE a.code = $6))
+  GROUP BY 1, 2
+), busy AS MATERIALIZED (
+  SELECT p.room_version, taken.day, range_agg(taken.spans) AS spans
+  FROM taken JOIN room_part p ON p.part = taken.part GROUP BY 1, 2
+), shapes AS (
+  SELECT r.id AS room, r.code, f.code AS facility, v.id AS version, v.name, n.id AS tariff, x.code AS frame,
+         s.start_minute, s.end_minute
+  FROM room r JOIN room_version v ON v.room = r.id AND v.capacity >= 20
+  JOIN room_group g ON g.id = r.room_group JOIN facility f ON f.id = g.facility
+  JOIN facility_version fv ON fv.facility = f.id JOIN area a ON a.id = fv.area
+  JOIN timetable t ON t.room_group = g.id JOIN frame x ON x.timetable = t.id
+  JOIN tariff n ON n.facility = f.id
+  JOIN (VALUES (NULL::int, 1080, 1320), (60, 1080, 1200), (60, 1140, 1260)) s (step, start_minute, end_minute)
+    ON x.step_minutes IS NOT DISTINCT FROM s.step AND x.starts_minute <= s.start_minute
+   AND x.ends_minute >= s.end_minute
+  WHERE $6 IS NULL OR a.code = $6
+), free AS (
+  SELECT DISTINCT ON (shapes.room, days.day) shapes.*, days.day
+  FROM shapes CROSS JOIN days
+  LEFT JOIN busy ON busy.room_version = shapes.version AND busy.day = days.day
+  WHERE NOT coalesce(busy.spans && tstzrange(
+    (days.day + start_minute * interval '1 minute') AT TIME ZONE 'Asia/Tokyo',
+    (days.day + end_minute * interval '1 minute') AT TIME ZONE 'Asia/Tokyo'), false)
+  ORDER BY shapes.room, days.day, start_minute
+), counted AS (SELECT count(DISTINCT room)::int AS rooms FROM free)
+SELECT rooms, day, start_minute, end_minute, facility, code, name, yen
+FROM counted, (
+  SELECT free.*, tf.yen FROM free JOIN tariff_fee tf ON tf.tariff = free.tariff AND tf.room = free.room
+    AND tf.frame_code = free.frame AND tf.fee_class = 'resident' AND tf.day_kind = 'weekday'
+  ORDER BY day, start_minute, facility, code LIMIT 100) page"""
+
+# The frames of a month of one room with their fee, and whether somebody has them.
+ROOM_MONTH = """
+SELECT day, x.code, x.name, x.starts_minute, x.ends_minute, tf.yen,
+  EXISTS (SELECT FROM room_part p JOIN claim c ON c.part = p.part
+            AND c.starts_at < (day + x.ends_minute * interval '1 minute') AT TIME ZONE 'Asia/Tokyo'
+            AND c.ends_at > (day + x.starts_minute * interval '1 minute') AT TIME ZONE 'Asia/Tokyo'
+            AND c.starts_at > (day - interval '1 day') AT TIME ZONE 'Asia/Tokyo'
+            AND (c.lapses_at IS NULL OR c.lapses_at > $4)
+          WHERE p.room_version = v.id) AS is_taken
+FROM generate_series($2::date::timestamp, $3::date::timestamp, interval '1 day') day
+JOIN room r ON r.code = $1 JOIN room_version v ON v.room = r.id JOIN room_group g ON g.id = r.room_group
+JOIN timetable t ON t.room_group = g.id JOIN frame x ON x.timetable = t.id
+JOIN tariff n ON n.facility = g.facility
+JOIN tariff_fee tf ON tf.tariff = n.id AND tf.room = r.id AND tf.frame_code = x.code
+  AND tf.fee_class = 'resident' AND tf.day_kind = 'weekday'
+ORDER BY day, x.starts_minute"""
+
 # A booking without rules, notice and answer: the rows that must stand afterwards, in one statement.
 BOOK = """
 WITH place AS (
@@ -90,6 +153,27 @@ async def search_window(url: str, day: date, *, seconds: float, now: datetime) -
         dates.moment(day, 0), now,
     )  # fmt: skip
     return await timed(url, SEARCH_WINDOW, values, seconds)
+
+
+async def search_week(
+    url: str, first: date, area: str | None, *, seconds: float, now: datetime
+) -> tuple[float, float, int]:
+    """Return the median and 99th percentile in milliseconds of the statement, and the rooms it counts."""
+    last = first + timedelta(days=30)
+    values = (first, last, dates.moment(first, 0), dates.moment(last, dates.MINUTES_A_DAY), now, area)
+    p50, p99, _ = await timed(url, SEARCH_WEEK, values, seconds)
+    connection = await asyncpg.connect(url)
+    try:
+        return p50, p99, int(await connection.fetchval(SEARCH_WEEK, *values) or 0)
+    finally:
+        await connection.close()
+
+
+async def room_month(
+    url: str, room: str, first: date, last: date, *, seconds: float, now: datetime
+) -> tuple[float, float, int]:
+    """Return the median and 99th percentile in milliseconds of the statement alone, and its rows."""
+    return await timed(url, ROOM_MONTH, (room, first, last, now), seconds)
 
 
 async def timed(url: str, sql: str, values: Sequence[Any], seconds: float) -> tuple[float, float, int]:

@@ -29,8 +29,8 @@ async def run(setup: Setup) -> list[Figure]:
                 )
             )
             empty.append(await floors.empty_handler(program.port, clients=CLIENTS, seconds=setup.seconds / 2))
-            alone.append(await _search(program.port, target(setup), 1, setup.seconds))
-            crowd.append(await _search(program.port, target(setup), CLIENTS, setup.seconds))
+            alone.append(await searched(program.port, target(setup), 1, setup.seconds))
+            crowd.append(await searched(program.port, target(setup), CLIENTS, setup.seconds))
     raw_p50, raw_p99, rows = sorted(raw)[len(raw) // 2]
     note = f"{items} items, {rows} rows of the statement"
     names = ("search_window", setup.town.name)
@@ -57,7 +57,7 @@ async def _warm(port: int, asked: str) -> int:
     return len(found.get("items", []))
 
 
-async def _search(port: int, asked: str, clients: int, seconds: float) -> tuple[float, float, float, float]:
+async def searched(port: int, asked: str, clients: int, seconds: float) -> tuple[float, float, float, float]:
     """Return p50 and p99 in milliseconds, requests a second, and how many answers were none."""
     measured = await loaded(Plan(port, "repeat", [{} for _ in range(clients)], [Request(asked)], seconds))
     took = [sample.milliseconds for sample in measured.samples]

@@ -46,18 +46,18 @@ class Program:
         Raises:
             DidNotStart: it was not, within a minute.
         """
-        client = Client(self.port)
-        while perf_counter() - self.began < READY_SECONDS:
-            if self.process.returncode is not None:
-                break
-            try:
-                answer = await client.send("GET", target)
-            except (OSError, EOFError, TimeoutError):
+        async with Client(self.port) as client:
+            while perf_counter() - self.began < READY_SECONDS:
+                if self.process.returncode is not None:
+                    break
+                try:
+                    answer = await client.send("GET", target)
+                except (OSError, EOFError, TimeoutError):
+                    await asyncio.sleep(0.02)
+                    continue
+                if answer.status == 200:
+                    return perf_counter() - self.began
                 await asyncio.sleep(0.02)
-                continue
-            if answer.status == 200:
-                return perf_counter() - self.began
-            await asyncio.sleep(0.02)
         raise DidNotStart(self.log.read_text(errors="replace")[-2000:])
 
     def web_memory(self) -> Memory:

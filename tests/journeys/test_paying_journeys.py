@@ -125,7 +125,7 @@ async def test_a_person_registers_books_pays_and_cancels_with_forms_alone(site: 
 
     before = await browser.get(f"{place}/cancellation")
     assert "2,400" in before.text
-    cancelled = await browser.post(f"{place}/cancellation", data={"reason": "雨"})
+    cancelled = await browser.post(f"{place}/cancellation", data={"note": "雨"})
     assert cancelled.headers["location"] == place
     assert "2,400" in (await browser.get(place)).text
     assert await fetch_value("SELECT state FROM refund") == "done"

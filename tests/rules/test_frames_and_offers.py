@@ -1,6 +1,6 @@
 """Frames, offers and fees: whatever is offered can be booked, and whatever can be booked is offered."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import pairwise, product
 
@@ -8,9 +8,10 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from reservation.availability.rules import Offer, Question, offers
+from reservation.availability import fitting
+from reservation.availability.rules import Offer, Question, RoomDay, Shape
 from reservation.facilities.frames import OffFrame, PauseNeedsBothSides, Piece, pieces
-from reservation.facilities.rules import Frame, Timetable
+from reservation.facilities.rules import DayPlan, Frame, Timetable
 from reservation.fees.rules import EquipmentWanted, NoFeeForFrame, Price, Tariff, fee_yen, quote
 from reservation.money import tax_within
 from reservation.spans import Span
@@ -30,6 +31,12 @@ SHORT = (Frame("a", "甲", "", 540, 600), Frame("b", "乙", "", 630, 690), Frame
 
 def _table(frames: tuple[Frame, ...], pause: int | None) -> Timetable:
     return Timetable(EVER, None, 101, 1231, "all", pause, frames)
+
+
+def offers(plan: DayPlan, taken: Sequence[Span], question: Question, *, earliest: int = 0) -> Iterator[Offer]:
+    """Return what a room of one part offers, not before the minute `earliest`."""
+    shape = Shape(plan.timetable, plan.closures)
+    return fitting.offers(RoomDay(shape, (tuple(taken),), earliest - 1), question)
 
 
 def bookable(timetable: Timetable, span: Span) -> tuple[Piece, ...] | None:
@@ -171,6 +178,32 @@ def test_where_anything_is_possible_something_is_offered(
     possible = list(_possible(timetable, question, taken, earliest))
     found = list(offers(plan(timetable), taken, question, earliest=earliest))
     assert bool(found) == bool(possible), f"possible: {possible}"
+
+
+@settings(max_examples=200)
+@given(
+    strategies.timetables(),
+    questions,
+    st.lists(taken_spans, min_size=2, max_size=4),
+    st.integers(1, 2),
+    st.sampled_from([0, 60, 120]),
+)
+def test_any_of_several_parts_is_offered_exactly_while_enough_of_them_are_free(
+    timetable: Timetable, question: Question, taken: list[list[Span]], takes: int, least: int
+) -> None:
+    day = RoomDay(Shape(timetable, (), takes, least), tuple(map(tuple, taken)))
+
+    def free(span: Span) -> int:
+        return sum(not any(span.overlaps(other) for other in part) for part in taken)
+
+    found = list(fitting.offers(day, question))
+    for offer in found:
+        assert pieces(timetable, offer.span) == offer.pieces
+        assert offer.span.minutes >= least
+        assert offer.left == free(offer.span) // takes >= 1
+        assert free(Span(offer.span.start, offer.free_until)) >= takes
+    starts = [offer.span.start for offer in found]
+    assert starts == sorted(set(starts))
 
 
 def _spans(timetable: Timetable, question: Question, *taken: Span) -> list[Span]:
