@@ -35,6 +35,10 @@ CREATE TRIGGER booking_copies_registrant BEFORE INSERT ON booking FOR EACH ROW W
   EXECUTE FUNCTION copy_registrant();
 UPDATE booking b SET person = a.person, "group" = a."group" FROM application a WHERE a.id = b.application;
 """
+# What stands in the quote is the best that is known of earlier bookings: one line for each frame.
+FRAMES = """
+UPDATE booking SET frames = greatest(1, (
+  SELECT count(*) FROM jsonb_array_elements(quote->'lines') line WHERE line->>'code' = 'room'))"""
 STATEMENTS = (
     'ALTER TABLE "use" DROP CONSTRAINT use_kind_is_known',
     """ALTER TABLE "use" ADD CONSTRAINT use_kind_is_known
@@ -45,11 +49,17 @@ STATEMENTS = (
        (int8range(pair, pair, '[]') WITH &&, int4range(side, side + 1) WITH -|-,
         tstzrange(starts_at, ends_at) WITH &&)""",
     'CREATE INDEX noise_claim_by_use ON noise_claim ("use")',
+    "CREATE INDEX noise_claim_by_pair ON noise_claim (pair, starts_at)",
     """CREATE TRIGGER noise_pair_raises_masters_version AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
        ON noise_pair FOR EACH STATEMENT EXECUTE FUNCTION raise_masters_version()""",
     POLICIES,
     COUNTERS,
     REGISTRANTS,
+    FRAMES,
+    # Rules that were replaced are kept, and say nothing any more.
+    "DROP INDEX policy_of_a_scope_begins_once",
+    """CREATE UNIQUE INDEX policy_of_a_scope_begins_once ON policy (kind, scope, scope_code, valid_from)
+       WHERE replaced_at IS NULL""",
     "CREATE INDEX booking_by_person_and_day ON booking (person, use_on)",
     'CREATE INDEX booking_by_group_and_day ON booking ("group", use_on) WHERE "group" IS NOT NULL',
     "INSERT INTO attempt_booking (attempt, booking, yen) SELECT id, booking, yen FROM attempt",
@@ -65,6 +75,22 @@ STATEMENTS = (
     "CREATE INDEX penalty_point_by_person ON penalty_point (person)",
     "CREATE INDEX penalty_by_person ON penalty (person) WHERE person IS NOT NULL",
     'CREATE INDEX penalty_by_group ON penalty ("group") WHERE "group" IS NOT NULL',
+    "CREATE INDEX penalty_by_state ON penalty (state, id)",
+    """CREATE INDEX penalty_to_fall ON penalty (id)
+       WHERE state = 'decided' AND cancels_bookings AND fell_at IS NULL""",
+    "CREATE INDEX penalty_point_by_penalty ON penalty_point (penalty) WHERE penalty IS NOT NULL",
+    'CREATE INDEX penalty_point_by_group ON penalty_point ("group") WHERE "group" IS NOT NULL',
+    "CREATE INDEX penalty_reach_by_person ON penalty_reach (person) WHERE person IS NOT NULL",
+    'CREATE INDEX penalty_reach_by_group ON penalty_reach ("group") WHERE "group" IS NOT NULL',
+    "CREATE INDEX penalty_reach_by_penalty ON penalty_reach (penalty)",
+    "CREATE INDEX waiver_by_day ON waiver (to_on) WHERE withdrawn_at IS NULL",
+    """CREATE INDEX booking_to_close ON booking (ends_at)
+       WHERE state IN ('awaiting_approval', 'awaiting_payment', 'confirmed')""",
+    "CREATE INDEX booking_awaiting_approval ON booking (id) WHERE state = 'awaiting_approval'",
+    "CREATE INDEX booking_with_undecided_reduction ON booking (id) WHERE reduction = 'asked'",
+    "CREATE INDEX note_open ON note (id) WHERE done_at IS NULL",
+    """CREATE INDEX journal_entry_ex_officio ON journal_entry (id)
+       WHERE act IN ('booking.overridden', 'booking.corrected')""",
     "CREATE INDEX waiting_by_room ON waiting (room, starts_at) WHERE state = 'waiting'",
     "CREATE INDEX waiting_by_person ON waiting (person)",
     "CREATE INDEX offer_open ON offer (until) WHERE state = 'open'",
@@ -92,6 +118,11 @@ async def forwards() -> MigrationManager:
         for statement in STATEMENTS:
             if statement.startswith("CREATE INDEX"):
                 await execute(f"DROP INDEX {statement.split()[2]}")
+        await execute(
+            "DELETE FROM policy WHERE replaced_at IS NOT NULL; DROP INDEX policy_of_a_scope_begins_once;"
+            "CREATE UNIQUE INDEX policy_of_a_scope_begins_once"
+            " ON policy (kind, scope, scope_code, valid_from)"
+        )
 
     manager.add_raw(run)
     manager.add_raw_backwards(run_backwards)

@@ -1,6 +1,5 @@
 """Apply for several rooms and days as one; say what the event will be; hand in papers."""
 
-from dataclasses import dataclass
 from datetime import date
 from secrets import token_urlsafe
 from typing import Any
@@ -10,7 +9,8 @@ from litestar import Response, Router, get, post
 from litestar.datastructures import UploadFile
 from litestar.response import Redirect
 
-from reservation.availability.town import Town, then_or_next, town
+from reservation.availability.choices import Item, choice_at, item_of
+from reservation.availability.town import town
 from reservation.bookings.actions import form_repeatable
 from reservation.bookings.applications import (
     Application,
@@ -27,19 +27,14 @@ from reservation.bookings.attaching import (
     TooManyDocuments,
     paper_of,
 )
-from reservation.bookings.choices import choice_at
 from reservation.bookings.documents import documents_of
-from reservation.bookings.offers import place_of
 from reservation.bookings.queries import OWN_ROLE, own_bookings, role_for, sums
-from reservation.bookings.rules import Wish
 from reservation.bookings.wishes import PHASES, notice_of, wish_of
 from reservation.checkout.paying import PAYING_ROLES
 from reservation.checkout.queries import owed_together
 from reservation.dates import day_of
 from reservation.errors import FieldInvalid, FieldsInvalid, NotFound, Refusal
 from reservation.people.queries import groups_of
-from reservation.policies.rules import terms
-from reservation.policies.terms import PaymentTerms
 from reservation.web.caller import AnyRequest, caller_of, person_of
 from reservation.web.forms import Reader, form_of
 from reservation.web.page import render
@@ -54,19 +49,6 @@ MOST_ITEMS = 50
 LONGEST_UPLOAD = LONGEST_PAPER + 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One booking of the list: as it is kept in the form, and as it is read."""
-
-    kept: str
-    wish: Wish
-    room: Any
-    facility: Any
-    purpose: Any
-    equipment: list[tuple[Any, int]]
-    at_counter: bool
-
-
 @get("/applications/new")
 async def get_new(request: AnyRequest) -> Response[str]:
     """Begin an application with a chosen use."""
@@ -77,13 +59,14 @@ async def get_new(request: AnyRequest) -> Response[str]:
 
 @post("/applications/new", status_code=200)
 async def post_new(request: AnyRequest) -> Response[str]:
-    """Add a room or day to the list, or take one off; nothing is booked yet."""
+    """Add a room or day to the list, or take one off, back into the fields; nothing is booked yet."""
     person_of(request)
     fields = await form_of(request)
     items = _items(fields)
     without = fields.get("without", "")
     if without.isdecimal() and int(without) < len(items):
-        return await _form(request, fields, items[: int(without)] + items[int(without) + 1 :], None)
+        taken_off = dict(parse_qsl(items.pop(int(without))))
+        return await _form(request, {**_next(fields), **taken_off}, items, None)
     try:
         wish_of(fields)
     except Refusal as refusal:
@@ -143,7 +126,7 @@ async def _form(
 ) -> Response[str]:
     caller = caller_of(request)
     masters = await town(now=caller.now)
-    listed = [item for kept in items if (item := _item(kept, masters)) is not None]
+    listed = [item for kept in items if (item := item_of(kept, masters)) is not None]
     here = masters.by_code.get(fields.get("room", "")) or (
         masters.by_code.get(listed[0].wish.room) if listed else None
     )
@@ -184,27 +167,6 @@ def _day(fields: dict[str, str], listed: list[Item], today: date) -> date:
     read = Reader(fields)
     day = read.day("date", listed[0].wish.on if listed else today)
     return day if not read.problems else today
-
-
-def _item(kept: str, masters: Town) -> Item | None:
-    """Return a booking of the list; one that cannot be read any more is left out."""
-    try:
-        wish = wish_of(dict(parse_qsl(kept)), quote_only=True)
-    except Refusal:
-        return None
-    found = masters.by_code.get(wish.room)
-    if found is None:
-        return None
-    place = place_of(found.facility, found.room, wish)
-    return Item(
-        kept,
-        wish,
-        then_or_next(found.room.versions, wish.on),
-        then_or_next(found.facility.versions, wish.on),
-        masters.purposes[wish.purpose].named if wish.purpose in masters.purposes else None,
-        [(masters.equipment[code][0], n) for code, n in wish.equipment if code in masters.equipment],
-        terms(masters.policies, PaymentTerms, place, wish.on).at_counter,
-    )
 
 
 @get("/applications/{ref:str}")

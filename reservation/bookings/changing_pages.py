@@ -7,10 +7,10 @@ from litestar import Response, Router, get, post
 from litestar.response import Redirect
 
 from reservation.availability.alternatives import near_use
+from reservation.availability.choices import choice_at
 from reservation.availability.looking import Vacancy
 from reservation.availability.town import then_or_next, town
 from reservation.bookings.changing import Changed, check_changeable, preview, wish_of_booking
-from reservation.bookings.choices import choice_at
 from reservation.bookings.permits import permit_of
 from reservation.bookings.queries import BookingFacts, own_booking
 from reservation.bookings.rules import ACTIVE, NotPossibleNow, SlotTaken

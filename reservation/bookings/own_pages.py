@@ -8,7 +8,7 @@ from reservation.bookings.decisions import decisions_of
 from reservation.bookings.extras import extra_lines
 from reservation.bookings.lapsing import extend_hold
 from reservation.bookings.queries import OWN_ROLE, own_booking, role_for
-from reservation.bookings.rules import NEXT, State
+from reservation.bookings.rules import ACTIVE, NEXT, State
 from reservation.checkout.changing import withdraw_and_refund
 from reservation.checkout.paying import PAYING_ROLES
 from reservation.checkout.queries import voucher_until
@@ -31,6 +31,7 @@ async def get_booking(request: AnyRequest, ref: str) -> Response[str]:
     booking = await own_booking(caller.actor.id, ref)
     role = await role_for(caller.actor.id, booking.application)
     money = await standing(booking.account)
+    entries = await entries_about("booking", ref)
     payment = terms(await policies(since=booking.use_on), PaymentTerms, booking.place, booking.use_on)
     return render(
         request,
@@ -46,7 +47,9 @@ async def get_booking(request: AnyRequest, ref: str) -> Response[str]:
         extra_lines=await extra_lines(booking.id),
         claims=await may_be_claimed(booking, now=caller.now),
         may_cancel=_may_cancel(booking.state) and booking.starts_at > caller.now,
-        history=_told(await entries_about("booking", ref), caller.language),
+        may_change=booking.state in ACTIVE and booking.starts_at > caller.now,
+        is_changed=bool(entries) and entries[-1].act == "booking.changed",
+        history=_told(entries, caller.language),
         is_over=booking.held_until is not None and booking.held_until <= caller.now,
     )
 

@@ -14,6 +14,7 @@ from reservation.availability.pages import card_of
 from reservation.availability.town import Offered as OfferedRoom
 from reservation.availability.town import Town, then_or_next, town
 from reservation.bookings.actions import book, form_repeatable
+from reservation.bookings.beginning import needs_approval
 from reservation.bookings.offers import place_of, quoted
 from reservation.bookings.rules import Pooled, SlotTaken, Wish
 from reservation.bookings.wishes import wish_of
@@ -23,7 +24,7 @@ from reservation.fees.rules import Quote
 from reservation.people.queries import groups_of
 from reservation.people.registrants import registrant
 from reservation.policies.rules import T, terms
-from reservation.policies.terms import PaymentTerms, UseTerms
+from reservation.policies.terms import ApprovalTerms, PaymentTerms, PoolingTerms, UseTerms
 from reservation.waiting.pooling import enter_pool
 from reservation.web.caller import AnyRequest, Caller, caller_of, person_of
 from reservation.web.forms import form_of
@@ -112,6 +113,8 @@ async def _form(request: AnyRequest, fields: dict[str, str], refusal: Refusal | 
         asks_admission=_asks_admission(masters, offered, day),
         asks_until=_ruled(masters, offered, wish, UseTerms).most_days is not None,
         at_counter=_ruled(masters, offered, wish, PaymentTerms).at_counter,
+        pooling=_ruled(masters, offered, wish, PoolingTerms).minutes,
+        note=_note(masters, offered, wish, quote),
         starts=_steps(masters, offered, day, ends=False),
         ends=_steps(masters, offered, day, ends=True),
         here=f"/bookings/new?{urlencode(kept)}",
@@ -193,6 +196,15 @@ def _equipment(masters: Town, offered: OfferedRoom, day: date) -> list[Lendable]
 def _ruled(masters: Town, offered: OfferedRoom, wish: Wish, kind: type[T]) -> T:
     place = place_of(offered.facility, offered.room, wish)
     return terms(masters.policies, kind, place, wish.on)
+
+
+def _note(masters: Town, offered: OfferedRoom, wish: Wish, quote: Quote | None) -> str:
+    """Return as a word what follows upon the booking as far as it is typed: `approval`, `due` or `hold`."""
+    if needs_approval(_ruled(masters, offered, wish, ApprovalTerms), wish, frozenset()):
+        return "approval"
+    if quote is None or not quote.total_yen:
+        return ""
+    return "hold" if _ruled(masters, offered, wish, PaymentTerms).days_after is None else "due"
 
 
 def _asks_admission(masters: Town, offered: OfferedRoom, day: date) -> bool:

@@ -177,12 +177,23 @@ def _next_on(quota: Quota, wanted: Wanted, counted: Sequence[Counted]) -> date |
 _EARLIER = """
 SELECT b.id, r.code AS room, g.code AS room_group, f.code AS facility,
        coalesce(v.facility_class, '') AS facility_class, b.use_on, b.starts_at, b.ends_at, b.frames, b.way,
-       b.state, b.state_at, b.person, b."group"
-FROM booking b JOIN room r ON r.id = b.room JOIN room_group g ON g.id = r.room_group
+       CASE WHEN b.is_over THEN 'lapsed' ELSE b.state END AS state,
+       CASE WHEN b.is_over THEN b.held_until ELSE b.state_at END AS state_at, b.person, b."group"
+FROM (SELECT *, state IN ('held', 'awaiting_payment') AND coalesce(held_until <= $6, false) AS is_over
+      FROM booking) b
+JOIN room r ON r.id = b.room JOIN room_group g ON g.id = r.room_group
 JOIN facility f ON f.id = g.facility
 LEFT JOIN facility_version v ON v.facility = f.id AND v.valid_from <= b.use_on
   AND (v.valid_to IS NULL OR b.use_on < v.valid_to)
 WHERE (b.person = $1 OR b."group" = $2) AND b.use_on BETWEEN $3 AND $4 AND b.id <> ALL ($5)"""
+# What could count at most, whatever the place: where even that is allowed nothing has to be read.
+_AT_MOST = """
+SELECT l.place, count(*) AS count, sum(b.frames) AS frames,
+       sum(extract(epoch FROM b.ends_at - b.starts_at) / 60)::bigint AS minutes
+FROM unnest($3::date[], $4::date[]) WITH ORDINALITY AS l (first, last, place)
+JOIN booking b ON (b.person = $1 OR b."group" = $2) AND b.use_on BETWEEN l.first AND l.last
+WHERE b.state NOT IN ('cancelled', 'withdrawn', 'disapproved', 'revoked') AND b.id <> ALL ($5)
+GROUP BY l.place"""
 _LOCK = """
 SELECT FROM account WHERE id IN (SELECT account FROM person WHERE id = $1
   UNION ALL SELECT account FROM groups WHERE id = $2) ORDER BY id FOR NO KEY UPDATE"""
@@ -200,25 +211,40 @@ async def check_quotas(
 
     The caller has locked the registrant, and taken the slot: who is too late hears that first.
     """
-    if not held:
+    near = await _near(wanted, held, besides)
+    if not near:
         return []
-    days = [period(limit.quota, wanted) for limit in held]
-    rows = await fetch(
-        _EARLIER,
-        wanted.person,
-        wanted.group,
-        min(first for first, _ in days),
-        max(last for _, last in days),
-        list(besides),
-    )
+    days = [period(limit.quota, wanted) for limit in near]
+    first, last = min(first for first, _ in days), max(last for _, last in days)
+    rows = await fetch(_EARLIER, wanted.person, wanted.group, first, last, list(besides), wanted.now)
     earlier = [_counted(row) for row in rows]
     reached = []
-    for limit in held:
+    for limit in near:
         try:
             check_limit(limit, wanted, earlier)
         except QuotaReached as refusal:
             reached.append(refusal)
     return reached
+
+
+async def _near(wanted: Wanted, held: Sequence[Limit], besides: Collection[int]) -> list[Limit]:
+    """Return the limits that may be reached: those that the registrant's uses in all would go beyond."""
+    days = [period(limit.quota, wanted) for limit in held]
+    rows = await fetch(
+        _AT_MOST,
+        wanted.person,
+        wanted.group,
+        [first for first, _ in days],
+        [last for _, last in days],
+        list(besides),
+    ) if held else []  # fmt: skip
+    found = {row["place"]: row for row in rows}
+    return [
+        limit
+        for place, limit in enumerate(held, 1)
+        if amount(limit.quota, wanted) + (found[place][limit.quota.by] if place in found else 0)
+        > limit.quota.most
+    ]
 
 
 def _counted(row: Row) -> Counted:

@@ -22,7 +22,7 @@ class OwedTogether:
 
 async def owed_together(bookings: Sequence[BookingFacts], *, now: datetime) -> OwedTogether:
     """Return what the next payment of an application takes; see `paying.begin_application_payment`."""
-    owing = []
+    owing: list[tuple[BookingFacts, int]] = []
     for each in sorted(bookings, key=lambda each: each.ref):
         try:
             check_payable(each, now)

@@ -1,4 +1,4 @@
-"""How the people of the demo town act: they ask on one day after another, and pay at the double."""
+"""How the people of the demo town act: they ask on one day after another, pay at the double, get it back."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -9,9 +9,10 @@ from reservation import dates
 from reservation.actors import Actor
 from reservation.bookings.actions import Holder, book
 from reservation.bookings.rules import Wish
-from reservation.checkout.provider_facts import ProviderSession
+from reservation.checkout.provider_facts import ProviderRefund, ProviderSession
+from reservation.checkout.refunds import apply_refund
 from reservation.checkout.settling import apply_session
-from reservation.database import execute, fetch_row
+from reservation.database import execute, fetch, fetch_row
 from reservation.demo import provider_acts
 from reservation.demo.provider_requests import read_fields
 from reservation.errors import NotFound, Refusal
@@ -65,7 +66,8 @@ async def paid(ref: str, *, now: datetime) -> str:
     made = await provider_acts.create_session(row["code"], _session_fields(attempt, row, now), now=now)
     await execute(
         """WITH made AS (
-             INSERT INTO attempt (ref, booking, payee, yen, state, session, url, expires_at, made_at, state_at)
+             INSERT INTO attempt (ref, booking, payee, yen, state, session, url, expires_at, made_at,
+                                  state_at)
              VALUES ($1, $2, $3, $4, 'open', $5, $6, $7, $8, $8) RETURNING id)
            INSERT INTO attempt_booking (attempt, booking, yen) SELECT id, $2, $4 FROM made""",
         attempt, row["id"], row["payee"], row["total_yen"], made["id"], made["url"],
@@ -74,6 +76,19 @@ async def paid(ref: str, *, now: datetime) -> str:
     done = await provider_acts.pay(made["id"], "card", now=now)
     await apply_session(row["code"], _session(done), now=now)
     return ref
+
+
+async def refunded() -> None:
+    """Send back at the double what is due, each at the moment at which it became due."""
+    rows = await fetch(
+        """SELECT r.ref, r.yen, r.made_at, a.payment, p.code FROM refund r JOIN attempt a ON a.id = r.attempt
+           JOIN payee p ON p.id = a.payee WHERE r.state = 'due' ORDER BY r.id"""
+    )
+    for row in rows:
+        text = f"payment_intent={row['payment']}&amount={row['yen']}&metadata[refund]={row['ref']}"
+        made = await provider_acts.create_refund(row["code"], read_fields(text.encode()), now=row["made_at"])
+        answer = ProviderRefund(made["id"], made["status"], made["amount"], row["payment"], row["ref"])
+        await apply_refund(row["ref"], answer, now=row["made_at"])
 
 
 def _session_fields(attempt: str, row: Any, now: datetime) -> Any:

@@ -1,5 +1,6 @@
 """A booking in every state, with what may happen to it: decided, reduced, changed, settled, taken back."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -107,6 +108,24 @@ async def at_the_counter(cast: Cast, now: datetime) -> None:
     await note_attendance(cast.counter, unpaid, "came", {"大人": 12}, now=ended)
 
 
+async def today(cast: Cast, now: datetime) -> None:
+    """Some are in the house today, whoever has closed; one of them pays on arrival."""
+    before = now - 3 * DAY
+    uses = (
+        (cast.caller, MEETING),
+        (cast.neighbour, wish("c-005-02", 9, 12, "calligraphy", 10)),
+        (cast.association, wish("p-003-03-01", 13, 17, "study", 14, group=cast.group)),
+        (cast.neighbour, wish("c-016-01", 18, 20, "chorus", 18)),
+        (cast.caller, wish("p-108-05-01", 18, 22, "tea-flowers", 8)),
+        (cast.neighbour, wish("i-tr3", 13, 17, "training", 20)),
+    )
+    for actor, wanted in uses:
+        with suppress(Refusal):
+            ref = await booked(actor, wanted, days(now, 0, 0), now=before)
+            if not wanted.pay_at_counter:
+                await paid(ref, now=before)
+
+
 async def performance(cast: Cast, now: datetime) -> None:
     """One application holds the hall, over noon too, and the practice room, with a notice and a paper."""
     uses = (
@@ -149,6 +168,7 @@ SCENES = (
     settled,
     given_up,
     at_the_counter,
+    today,
     performance,
     rooms_that_touch,
 )

@@ -19,6 +19,7 @@ RESIDENTS = (
     ("association", "光が丘 太郎", "ひかりがおか たろう", "taro@example.jp", "03-0000-0202"),
     ("absent", "大泉 次郎", "おおいずみ じろう", "jiro@example.jp", "03-0000-0303"),
     ("caller", "石神井 桜", "しゃくじい さくら", "", "03-0000-0404"),
+    ("neighbour", "田柄 実", "たがら みのる", "minoru@example.jp", "03-0000-0505"),
 )
 TOLD = frozenset({"resident", "association"})
 
@@ -31,6 +32,7 @@ class Cast:
     association: Actor
     absent: Actor
     caller: Actor
+    neighbour: Actor
     group: str
     counter: Actor
     fees: Actor

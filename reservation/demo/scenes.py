@@ -14,7 +14,7 @@ from reservation.bookings.rules import Wish
 from reservation.checkout.refunding import cancel_and_refund
 from reservation.database import fetch, transaction
 from reservation.demo import lives, queues, troubles
-from reservation.demo.acting import paid
+from reservation.demo.acting import paid, refunded
 from reservation.demo.people import Cast
 from reservation.errors import Refusal
 
@@ -36,6 +36,7 @@ async def play(cast: Cast, *, now: datetime) -> None:
             # On some days of the year a facility is closed too long for a scene; the town goes on without.
             log.warning("the scene %s was left out: %s", scene.__name__, refusal.code)
     await _fill(cast, now)
+    await refunded()
     forget()
 
 
@@ -48,8 +49,8 @@ async def _fill(cast: Cast, now: datetime) -> None:
         if place % 12 == 0:
             await _block(cast, vacancy, now)
             continue
-        actor = cast.association if place % 3 == 0 else cast.resident
-        ref = await _book(actor, vacancy, now)
+        actor = (cast.association, cast.resident, cast.caller, cast.neighbour, cast.neighbour)[place % 5]
+        ref = await _book(actor, vacancy, place, now)
         if ref is None or place in {1, 2}:
             continue
         await paid(ref, now=now)
@@ -78,13 +79,13 @@ async def _block(cast: Cast, vacancy: Vacancy, now: datetime) -> None:
     )
 
 
-async def _book(actor: Actor, vacancy: Vacancy, now: datetime) -> str | None:
+async def _book(actor: Actor, vacancy: Vacancy, place: int, now: datetime) -> str | None:
     purposes = vacancy.offered.room.group.purposes
     wish = Wish(
         room=vacancy.offered.room.code,
         on=vacancy.day,
         span=vacancy.offer.span,
-        purpose=purposes[0] if purposes else OTHER,
+        purpose=purposes[place % len(purposes)] if purposes else OTHER,
         people=min(10, vacancy.plan.version.capacity or 10),
     )
     try:

@@ -91,7 +91,7 @@ async def shelter(cast: Cast, now: datetime) -> None:
     before, began = now - 8 * DAY, now - 3 * DAY
     for actor, room in ((cast.resident, "p-110-03-01"), (cast.association, "p-110-04-01")):
         meeting = wish(room, 13, 17, "meeting", 15)
-        await paid(await booked(actor, meeting, days(now, 1, 6), now=before), now=before)
+        await paid(await booked(actor, meeting, days(now, 1, 9), now=before), now=before)
     today = dates.day_of(began)
     ref = await close_for_emergency(
         cast.manager, ["p-110"], today, today + 12 * DAY, title="避難所の開設", reason="大雨による避難",

@@ -22,6 +22,7 @@ from reservation.people.rules import Registration
 from reservation.people.signing_in import SignedIn, open_session, sign_in, sign_out
 from reservation.people.user_numbers import grouped
 from reservation.settings import settings
+from reservation.waiting.queries import own_waiting
 from reservation.web.caller import AnyRequest, caller_of, person_of
 from reservation.web.forms import Reader, form_of
 from reservation.web.page import render
@@ -211,6 +212,9 @@ async def get_me(request: AnyRequest) -> Response[str]:
         ],
         points=await own_points(caller.actor.id, today=day_of(caller.now)),
         today=day_of(caller.now),
+        offers=sum(
+            each.is_offered(caller.now) for each in await own_waiting(caller.actor.id, now=caller.now)
+        ),
     )
 
 

@@ -39,6 +39,7 @@ def environment() -> Environment:
     made.filters["local"] = local
     made.globals["t"] = _say
     made.globals["named"] = _named
+    made.globals["class_name"] = _class_name
     made.globals["date_text"] = pass_context(
         lambda context, day: wording.date_text(day, context["caller"].language)
     )
@@ -76,6 +77,13 @@ def _say(context: Context, key: str, **facts: Any) -> str:
 def _named(context: Context, thing: Any) -> str:
     """Return the name of a master in the page's language, Japanese where there is no other."""
     return called(thing.name, thing.name_en, context["caller"].language)
+
+
+@pass_context
+def _class_name(context: Context, code: str) -> str:
+    """Return how a class of facilities is called; one that has no words yet stands by its code."""
+    key, language = f"facility_class.{code}", context["caller"].language
+    return wording.say(language, key) if wording.has(language, key) else code
 
 
 def _dashed(context: Context, text: str) -> str:
