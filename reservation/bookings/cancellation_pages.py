@@ -10,7 +10,7 @@ from reservation.actors import Actor
 from reservation.bookings.cancelling import cancellable, outcome_of
 from reservation.bookings.claiming_back import may_be_claimed
 from reservation.bookings.queries import BookingFacts, own_booking, own_bookings
-from reservation.bookings.rules import ACTIVE
+from reservation.bookings.rules import ACTIVE, State
 from reservation.checkout.refunding import cancel_and_refund, send_soon
 from reservation.checkout.returning import cancel_application_and_refund, claim_and_refund
 from reservation.errors import NotFound
@@ -55,8 +55,10 @@ async def post_cancellation(request: AnyRequest, ref: str) -> Redirect:
     """Cancel; what goes back is sent right away."""
     caller = person_of(request)
     note = _note(await form_of(request))
-    await cancel_and_refund(caller.actor, ref, now=caller.now, note=note)
-    await send_soon(ref, now=caller.now)
+    # A form that is sent twice leads to the same page.
+    if (await own_booking(caller.actor.id, ref)).state != State.CANCELLED:
+        await cancel_and_refund(caller.actor, ref, now=caller.now, note=note)
+        await send_soon(ref, now=caller.now)
     return Redirect(f"/bookings/{ref}", status_code=303)
 
 

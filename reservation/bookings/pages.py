@@ -98,6 +98,7 @@ async def _form(request: AnyRequest, fields: dict[str, str], refusal: Refusal | 
     refusal = refusal or unquoted
     day = wish.on
     running = on(offered.facility.running, day)
+    run = _ruled(masters, offered, wish, UseTerms)
     kept = {name: value for name, value in fields.items() if value and _is_kept(name)}
     return render(
         request,
@@ -111,7 +112,8 @@ async def _form(request: AnyRequest, fields: dict[str, str], refusal: Refusal | 
         purposes=_purposes(masters, offered.room.group.purposes),
         equipment=_equipment(masters, offered, day),
         asks_admission=_asks_admission(masters, offered, day),
-        asks_until=_ruled(masters, offered, wish, UseTerms).most_days is not None,
+        asks_until=run.most_days is not None or run.least_days > 1,
+        least_days=run.least_days,
         at_counter=_ruled(masters, offered, wish, PaymentTerms).at_counter,
         pooling=_ruled(masters, offered, wish, PoolingTerms).minutes,
         note=_note(masters, offered, wish, quote),

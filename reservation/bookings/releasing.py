@@ -58,20 +58,18 @@ async def give_back(booking: BookingFacts, *, now: datetime, at_once: bool = Fal
     """Give back all that a booking takes; return from when its slot opens again, None: at once.
 
     Equipment and claims for the noise are free at once, and so is all of it with `at_once` or where the use
-    has begun. Called inside the transaction that ends the booking.
+    has begun; but who waits for it is asked first even then. Called inside the transaction that ends the
+    booking.
     """
     place = (booking.room_id, booking.place, booking.use_on)
     slot = Slot(*place, booking.starts_at, booking.ends_at)
-    if at_once:
-        await claims.release([booking.use_id])
-        return None
-    return await reopen(booking.use_id, slot, now=now)
+    return await reopen(booking.use_id, slot, now=now, at_once=at_once)
 
 
-async def reopen(use: int, slot: Slot, *, now: datetime) -> datetime | None:
+async def reopen(use: int, slot: Slot, *, now: datetime, at_once: bool = False) -> datetime | None:
     """Open what `use` takes by the rule of its day; return from when, None: at once."""
     ruled = terms(await policies(since=slot.use_on), ReleaseTerms, slot.place, slot.use_on)
-    opening = reopening(ruled, slot.starts_at, now=now, below=secrets.randbelow)
+    opening = None if at_once else reopening(ruled, slot.starts_at, now=now, below=secrets.randbelow)
     is_ahead = slot.starts_at > now
     waited_for = is_ahead and ruled.waiting_list and bool(await fetch_value(_WAITED_FOR, use))
     if not is_ahead or (opening is None and not waited_for):

@@ -90,8 +90,8 @@ class Booking(Table):
     `phase` is what part of an event it is for, `frames` how many frames it takes: limits count them. The
     claims reach `buffer_…_minutes` further on both sides. `assigned_parts` are the parts that a use takes
     of a room where any will do. `reduction`: `none`, `asked` (nothing is owed until it is decided), `granted`
-    (of so many percent) or `refused`. `extra_yen` is what lines added or removed after the use change. `person`
-    and `group` are the application's, copied by a trigger.
+    (of so many percent) or `refused`. `extra_yen` is what lines added or removed after the use change.
+    `person` and `group` are the application's, copied by a trigger.
     """
 
     id = BigSerial(primary_key=True)

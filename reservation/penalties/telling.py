@@ -11,7 +11,7 @@ from reservation.penalties.queries import PenaltyFacts, penalty
 from reservation.penalties.rules import Noted, Points, points_text
 from reservation.settings import settings
 from reservation.web.naming import called
-from reservation.web.wording import date_text, say, span_text
+from reservation.web.wording import class_text, date_text, say, span_text
 
 _ADDRESSED = """
 SELECT n.user_number, n.mail, n.language FROM person n WHERE n.id IN (
@@ -82,6 +82,8 @@ def _facts(found: PenaltyFacts, language: str) -> dict[str, Any]:
 def scope_text(found: PenaltyFacts, language: str) -> str:
     """Return what a penalty stops, in words."""
     place = called(found.place_name, found.place_name_en, language)
+    if found.scope == "class":
+        place = class_text(found.scope_code, language_for(language))
     time = ""
     if found.slot_starts_at is not None and found.slot_ends_at is not None:
         day = date_text(day_of(found.slot_starts_at), language)

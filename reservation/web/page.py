@@ -81,9 +81,7 @@ def _named(context: Context, thing: Any) -> str:
 
 @pass_context
 def _class_name(context: Context, code: str) -> str:
-    """Return how a class of facilities is called; one that has no words yet stands by its code."""
-    key, language = f"facility_class.{code}", context["caller"].language
-    return wording.say(language, key) if wording.has(language, key) else code
+    return wording.class_text(code, context["caller"].language)
 
 
 def _dashed(context: Context, text: str) -> str:

@@ -17,6 +17,7 @@ from reservation.policies.actions import set_policy
 from reservation.policies.edges import Edge
 from reservation.policies.terms import (
     AcceptanceTerms,
+    CancellationTerms,
     Channel,
     ChannelTerms,
     Quota,
@@ -85,6 +86,18 @@ async def test_who_waits_gets_the_slot_for_themselves_when_it_is_cancelled(resid
     assert (await entry_of(waiter)).state == "booked"
     assert await accept(waiter, ref, via="web", now=NOW) == made
     assert await factories.doctor_says() == []
+
+
+async def test_who_waits_goes_first_even_where_a_booking_is_undone(resident: Actor) -> None:
+    await with_policy(CancellationTerms(undo_minutes=30), "cancellation")
+    taken = await booked(resident)
+    waiter = await factories.person()
+    await waits(waiter)
+    await cancel(resident, taken.ref, now=NOW + timedelta(minutes=5))
+    with pytest.raises(SlotTaken):
+        await booked(await factories.person(), now=NOW + timedelta(minutes=5))
+    await tend(now=NOW + timedelta(minutes=5))
+    assert (await entry_of(waiter, now=NOW + timedelta(minutes=5))).state == "offered"
 
 
 async def test_without_anybody_waiting_a_cancelled_slot_is_free_at_once(resident: Actor) -> None:

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from reservation import embedded
 from tests.browser.conftest import Demo, Visits
+from tests.browser.staging import fill_in, free_cell
 from tests.browser.visiting import (
     DESK,
     PHONE,
@@ -38,6 +39,8 @@ OPEN_PAGES = {
     "room week": "/rooms/p-001-01-19?week=2030-01-05",
     "hourly room": "/rooms/c-017-02",
     "hourly room's month": "/rooms/c-017-02?month=2030-01",
+    "why not": "/rooms/p-001-01-19/why?date=2030-01-05&start=09:00&end=12:00",
+    "waiting, not signed in": "/waiting/new?room=c-017-02&date=2030-01-05&start=09:00&end=10:00",
     "facilities": "/facilities",
     "facility": "/facilities/c-017",
     "registration": "/register",
@@ -98,7 +101,7 @@ def test_the_menus_and_more_filters_opened(visit: Visits, seen: Seen) -> None:
 @IN_BOTH
 def test_ones_own_pages(visit: Visits, seen: Seen) -> None:
     visitor = visit(as_="resident", **seen)
-    for path in ("/me", "/me/tokens", "/me/notices"):
+    for path in ("/me", "/me/tokens", "/waiting", "/me/notices"):
         visitor.go(path)
         assert_accessible(visitor)
     visitor.page.locator("main a[href^='/me/notices/']").first.click()
@@ -147,12 +150,101 @@ def test_a_bookings_pages(visit: Visits, seen: Seen) -> None:
     expect(page.locator(".notice.success")).to_be_visible()
     page.click("details.more summary")
     assert_accessible(visitor)
+    visitor.go(f"{address}/permit")
+    assert_accessible(visitor)
     visitor.go(f"{address}/cancellation")
     assert_accessible(visitor)
     page.click("main form button.danger")
     expect(page.locator(".notice.success")).to_be_visible()
     assert_accessible(visitor)
     visitor.go(f"{address}/cancellation")
+    assert_accessible(visitor)
+
+
+def test_a_booking_in_each_state(visit: Visits) -> None:
+    visitor = visit(as_="resident")
+    page = visitor.go("/me")
+    cards = page.locator(".card").all()
+    found = {
+        str(card.locator(".state").get_attribute("data-state")): str(
+            card.locator("a.button").get_attribute("href")
+        )
+        for card in cards
+    }
+    assert len(found) > 5
+    for path in found.values():
+        visitor.go(path)
+        assert_accessible(visitor)
+
+
+@IN_BOTH
+def test_a_stop_and_a_draw(visit: Visits, seen: Seen) -> None:
+    visitor = visit(as_="resident", **seen)
+    links = [*_links(visitor, "/me", "/penalties/"), *_links(visitor, "/waiting", "/pools/")]
+    assert len(links) > 1
+    for path in links:
+        page = visitor.go(path)
+        assert_accessible(visitor)
+        form = page.locator("form[action$='/answer']")
+        if form.count():
+            form.evaluate("form => { form.noValidate = true; }")
+            form.locator("button").click()
+            expect(page.locator("#answer-error")).to_be_visible()
+            assert_accessible(visitor)
+
+
+def _links(visitor: Visitor, path: str, to: str) -> list[str]:
+    page = visitor.go(path)
+    found = page.locator(f"main a[href^='{to}']").all()
+    return sorted({str(link.get_attribute("href")) for link in found})
+
+
+@IN_BOTH
+def test_an_applications_pages(visit: Visits, seen: Seen) -> None:
+    visitor = visit(as_="resident", **seen)
+    page = visitor.page
+    visitor.go(free_cell(visitor, "i-hall-a"))
+    fill_in(visitor)
+    page.click("button[formaction='/applications/new']")
+    expect(page.locator("main .cards > li")).to_have_count(1)
+    page.locator("details.more summary").first.click()
+    assert_accessible(visitor)
+    page.press("#people", "Enter")
+    expect(page.locator("#start-error")).to_be_visible()
+    assert_accessible(visitor)
+    page.click("main form button.large")
+    expect(page.locator("#event")).to_be_visible()
+    page.locator("details.more summary").first.click()
+    assert_accessible(visitor)
+    path = visitor.path()
+    page.set_input_files("#document", {"name": "a.exe", "mimeType": "application/x", "buffer": b"\0MZ"})
+    page.click("form[enctype] button")
+    expect(page.locator("#document-error")).to_be_visible()
+    assert_accessible(visitor)
+    page = visitor.go(path)
+    page.locator(".card a.button").first.click()
+    expect(page.locator(".facts .state")).to_be_visible()
+    _change(visitor)
+    visitor.go(path)
+    page.locator(".card a.button").first.click()
+    page.click("a[href$='/cancellation']")
+    page.click("main form button.danger")
+    expect(page.locator(".notice.success")).to_be_visible()
+
+
+def _change(visitor: Visitor) -> None:
+    """Look at a change and at what is wrong with one; leave the booking as it was."""
+    page = visitor.page
+    page.click("a[href$='/change']")
+    expect(page.locator("#room")).to_be_visible()
+    assert_accessible(visitor)
+    page.fill("#people", "33")
+    page.click("form[method=get][action$='/change'] button")
+    expect(page.locator("form[method=post][action$='/change']")).to_be_visible()
+    assert_accessible(visitor)
+    page.fill("#people", "9999")
+    page.click("form[method=get][action$='/change'] button")
+    expect(page.locator("#people-error")).to_be_visible()
     assert_accessible(visitor)
 
 

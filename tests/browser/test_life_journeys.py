@@ -3,16 +3,17 @@
 import pytest
 from playwright.sync_api import expect
 
+from reservation import clock
 from reservation.policies.terms import ApprovalTerms, CancellationTerms
+from reservation.waiting.offering import tend
 from tests.browser.conftest import Demo, Visits
-from tests.browser.staging import book_cell, fill_in, free_cell, ruled
+from tests.browser.staging import act, book_cell, fill_in, free_cell, ruled
 from tests.browser.visiting import Visitor, expect_state, open_payment, pay_with
 
 pytestmark = pytest.mark.browser
 
 SCRIPTED = pytest.mark.parametrize("javascript", [True, False], ids=["with scripts", "without scripts"])
 FRONT, REAR, WHOLE = "i-hall-a", "i-hall-b", "i-hall"
-CONSENT = "p-103-01-01"
 
 
 def _add(visitor: Visitor, room: str) -> None:
@@ -76,8 +77,8 @@ def test_after_a_change_the_difference_is_paid(visit: Visits, javascript: bool) 
 @SCRIPTED
 def test_who_waits_for_an_approval_withdraws(visit: Visits, demo: Demo, javascript: bool) -> None:
     visitor = visit(as_="resident", javascript=javascript)
-    with ruled(demo, CONSENT, approval=ApprovalTerms(always=True)):
-        book_cell(visitor, free_cell(visitor, CONSENT))
+    with ruled(demo, WHOLE, approval=ApprovalTerms(always=True)):
+        book_cell(visitor, free_cell(visitor, WHOLE))
         expect_state(visitor, "awaiting_approval")
         expect(visitor.page.locator("form[action$='/checkout']")).to_have_count(0)
         visitor.page.click("form[action$='/withdrawal'] button")
@@ -85,13 +86,13 @@ def test_who_waits_for_an_approval_withdraws(visit: Visits, demo: Demo, javascri
 
 
 @SCRIPTED
-def test_a_slot_given_back_is_offered_to_who_waits(visit: Visits, javascript: bool) -> None:
+def test_a_slot_given_back_is_offered_to_who_waits(visit: Visits, demo: Demo, javascript: bool) -> None:
     first, second = (
         visit(as_="association", javascript=javascript),
         visit(as_="resident", javascript=javascript),
     )
     page = second.page
-    cell = free_cell(first, CONSENT)
+    cell = free_cell(first, FRONT)
     second.go(cell)
     taken = book_cell(first, cell)
     fill_in(second)
@@ -99,18 +100,16 @@ def test_a_slot_given_back_is_offered_to_who_waits(visit: Visits, javascript: bo
     page.click("a[href^='/waiting/new']")
     expect(page.locator("form[action='/waiting']")).to_be_visible()
     page.click("form[action='/waiting'] button.large")
-    expect(page.locator(".state[data-state=not_open_yet]").first).to_be_visible()
+    own = page.locator(".card", has=page.locator(f"a[href^='/rooms/{FRONT}?']"))
+    expect(own.locator(".state").first).to_have_attribute("data-state", "not_open_yet")
     first.go(f"{taken}/cancellation")
     first.page.click("main form button.danger")
     expect_state(first, "cancelled")
+    act(demo, lambda: tend(now=clock.now()))
     second.go("/me")
-    for _ in range(20):
-        if page.locator(".notice a[href='/waiting']").count():
-            break
-        page.wait_for_timeout(500)
-        page.reload()
+    expect(page.locator(".notice a[href='/waiting']")).to_be_visible()
     page.click(".notice a[href='/waiting']")
-    page.click("form[action$='/acceptance'] button")
+    own.locator("form[action$='/acceptance'] button").click()
     expect(page.locator(".facts .state")).to_be_visible()
     page.click("a[href$='/cancellation']")
     page.click("main form button.danger")

@@ -14,8 +14,9 @@ pytestmark = pytest.mark.browser
 MAIN_PAGES = (
     "/", "/facilities", "/facilities/c-017", "/rooms/c-017-02", "/rooms/p-001-01-19",
     "/rooms/c-017-02?month=2030-01", "/register", "/sign-in", "/help", "/api/docs", "/staff/sign-in",
-    "/rooms/nowhere",
+    "/rooms/nowhere", "/rooms/p-001-01-19/why?date=2030-01-05&start=09:00&end=12:00",
 )  # fmt: skip
+OWN_PAGES = ("/me", "/waiting", "/applications/new?room=c-017-02")
 
 
 def test_switching_the_language_keeps_the_question(visit: Visits) -> None:
@@ -47,6 +48,13 @@ def test_no_page_scrolls_sideways_at_320_pixels(visit: Visits, language: str) ->
         if page.evaluate("document.documentElement.scrollWidth") > 320:
             wide.append(path)
     assert wide == []
+
+
+def test_no_own_page_scrolls_sideways_at_320_pixels(visit: Visits) -> None:
+    visitor = visit(as_="resident", size=(320, 700))
+    for path in OWN_PAGES:
+        page = visitor.go(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
 
 
 def test_the_first_tab_stop_skips_to_the_content(visit: Visits) -> None:

@@ -37,6 +37,12 @@ def has(language: str, key: str) -> bool:
     return key in catalogue(language)
 
 
+def class_text(code: str, language: str) -> str:
+    """Return how a class of facilities is called; one that has no words yet stands by its code."""
+    key = f"facility_class.{code}"
+    return say(language, key) if has(language, key) else code
+
+
 def negotiate(asked: str | None, kept: str | None, accepted: str) -> str:
     """Return the language of an answer: asked for in the address, kept in the cookie, else as accepted.
 
