@@ -84,6 +84,8 @@ STATEMENTS = (
     'CREATE INDEX penalty_reach_by_group ON penalty_reach ("group") WHERE "group" IS NOT NULL',
     "CREATE INDEX penalty_reach_by_penalty ON penalty_reach (penalty)",
     "CREATE INDEX waiver_by_day ON waiver (to_on) WHERE withdrawn_at IS NULL",
+    """CREATE INDEX booking_ended ON booking (state_at)
+       WHERE state IN ('lapsed', 'cancelled', 'withdrawn', 'disapproved', 'revoked')""",
     """CREATE INDEX booking_to_close ON booking (ends_at)
        WHERE state IN ('awaiting_approval', 'awaiting_payment', 'confirmed')""",
     "CREATE INDEX booking_awaiting_approval ON booking (id) WHERE state = 'awaiting_approval'",

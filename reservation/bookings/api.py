@@ -11,6 +11,7 @@ from reservation.availability.alternatives import near_use
 from reservation.availability.api import vacancy_item
 from reservation.bookings.actions import Booked, book, repeatable
 from reservation.bookings.applications import apply_for
+from reservation.bookings.attaching import LONGEST_PAPER, MOST_PAPERS_AT_ONCE
 from reservation.bookings.cancelling import Cancelled
 from reservation.bookings.offers import quoted
 from reservation.bookings.queries import BookingFacts, own_booking, own_bookings, quote_json, sums
@@ -26,8 +27,8 @@ from reservation.web.forms import Reader
 from reservation.web.naming import Named, called
 
 LONGEST_KEY = 200
-# Ten papers of five megabytes, written as base64.
-LONGEST_APPLICATION = 70_000_000
+# Five papers of five megabytes written as base64, and a megabyte for the rest: 34,333,340 bytes.
+LONGEST_APPLICATION = MOST_PAPERS_AT_ONCE * 4 * -(-LONGEST_PAPER // 3) + 1_000_000
 
 
 class QuoteBody(msgspec.Struct):

@@ -63,9 +63,9 @@ async def post_new(request: AnyRequest) -> Response[str]:
     person_of(request)
     fields = await form_of(request)
     items = _items(fields)
-    without = fields.get("without", "")
-    if without.isdecimal() and int(without) < len(items):
-        taken_off = dict(parse_qsl(items.pop(int(without))))
+    without = Reader(fields).number("without", highest=len(items) - 1)
+    if without is not None:
+        taken_off = dict(parse_qsl(items.pop(without)))
         return await _form(request, {**_next(fields), **taken_off}, items, None)
     try:
         wish_of(fields)

@@ -16,20 +16,12 @@ from reservation.bookings.actions import (
 )
 from reservation.bookings.attaching import Paper, store, take_out
 from reservation.bookings.queries import OWN_ROLE, role_for
-from reservation.bookings.registering import planned, registered
+from reservation.bookings.registering import MOST_BOOKINGS, TooManyBookings, planned, registered
 from reservation.bookings.rules import Wish
 from reservation.database import execute, fetch_row, retried, transaction
-from reservation.errors import FieldInvalid, NotAllowed, NotFound, Refusal, SignInNeeded
+from reservation.errors import FieldInvalid, NotAllowed, NotFound, SignInNeeded
 from reservation.journal.actions import record
 from reservation.people.rules import BOOKING_ROLES
-
-MOST_BOOKINGS = 100
-
-
-class TooManyBookings(Refusal):
-    """One application holds `most` bookings."""
-
-    code = "too_many_bookings"
 
 
 class EventNotice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -99,6 +91,8 @@ async def apply_for(
     wishes = tuple(replace(wish, event_name=application.event_name) for wish in application.wishes)
     if not wishes or len({wish.group for wish in wishes}) > 1:
         raise FieldInvalid(field="bookings" if not wishes else "group", problem="missing")
+    if len(wishes) > MOST_BOOKINGS:
+        raise TooManyBookings(most=MOST_BOOKINGS)
     async with transaction():
         earlier = await earlier_answer(actor, request, Applied, now=now) if request else None
         if earlier:
@@ -111,8 +105,6 @@ async def apply_for(
             event_name=application.event_name,
             event_notice=None if notice is None else msgspec.json.encode(notice).decode(),
         )
-        if len(plan.bookings) > MOST_BOOKINGS:
-            raise TooManyBookings(most=MOST_BOOKINGS)
         applied = Applied(plan.application, plan.answers)
         if request:
             kept = await keep_answer(actor, request, applied, now=now)

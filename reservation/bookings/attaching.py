@@ -13,6 +13,8 @@ from reservation.references import new_reference
 
 LONGEST_PAPER = 5_000_000
 MOST_PAPERS = 10
+# In one body as base64, with the application; the others follow one by one.
+MOST_PAPERS_AT_ONCE = 5
 LONGEST_NAME = 100
 # How a file of each kind begins, and how its name ends.
 KINDS = (

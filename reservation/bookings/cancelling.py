@@ -8,11 +8,12 @@ from reservation.actors import Actor
 from reservation.bookings import rules
 from reservation.bookings.explaining import lines_of
 from reservation.bookings.queries import BookingFacts, booking_in_hand
+from reservation.bookings.received import paid_yen
 from reservation.bookings.releasing import give_back
 from reservation.bookings.returning import NOTHING, WHOLE_PERCENT, Returning, parted, returning
 from reservation.bookings.rules import ACTIVE, State
 from reservation.bookings.telling import tell
-from reservation.database import execute, fetch, retried, transaction
+from reservation.database import execute, fetch, fetch_value, retried, transaction
 from reservation.dates import local
 from reservation.errors import FieldInvalid, NotAllowed, NotFound, Refusal
 from reservation.facilities.queries import closed_days
@@ -31,6 +32,9 @@ from reservation.policies.terms import REASONS, CancellationTerms
 
 # Nothing stands yet, or nothing was paid and the hold may as well lapse: giving it up costs no points.
 NOT_YET = frozenset({State.HELD, State.AWAITING_APPROVAL})
+_STOOD = """
+SELECT EXISTS (SELECT FROM journal_entry WHERE subject_kind = 'booking' AND subject = $1
+  AND act = 'booking.changed' AND NOT facts -> 'before' ->> 'state' = ANY ($2))"""
 
 
 class TooLateToCancel(Refusal):
@@ -201,7 +205,7 @@ async def _carry_out(
         "UPDATE booking SET state = $2, state_at = $3, held_until = NULL WHERE id = $1",
         *(booking.id, state, now),
     )
-    await give_back(booking, now=now, at_once=outcome.returning.why == "undo")
+    await give_back(booking, now=now)
     await _owe_no_more(booking, outcome.kept_yen, now=now)
     amounts = {"refund_yen": outcome.refund_yen, "kept_yen": outcome.kept_yen}
     withdrawn = state == State.WITHDRAWN
@@ -257,10 +261,20 @@ async def _outcome(
         share = Returning(WHOLE_PERCENT, "override")
     # An undo and a declared reason are always the user's to take, until the use begins.
     free = share.why == "undo" or bool(declared)
-    own = reasons == {"user"} and not free and not override and booking.state not in NOT_YET
+    own = reasons == {"user"} and not free and not override and await _stood(booking)
     points = await points_for_cancelling(booking, now=now) if own else None
     closed_at = None if free else moment_of(terms.user_until, booking.starts_at, is_closed)
     return await _amounts(booking, share, found, points, closed_at)
+
+
+async def _stood(booking: BookingFacts) -> bool:
+    """Tell whether a booking stands, or stood before a change brought it back to be approved or paid."""
+    if booking.state not in NOT_YET:
+        return True
+    if not booking.changes:
+        return False
+    found: bool = await fetch_value(_STOOD, booking.ref, list(NOT_YET))
+    return found
 
 
 async def _amounts(
@@ -270,9 +284,9 @@ async def _amounts(
     points: Points | None,
     closed_at: datetime | None,
 ) -> Cancelled:
-    paid = await standing(booking.account)
     # What came in beyond the charge is on its way back already, whatever the policy says.
-    received = max(0, min(paid.paid_yen - paid.refunded_yen, paid.charged_yen))
+    charged_yen = (await standing(booking.account)).charged_yen
+    received = max(0, min(await paid_yen(booking), charged_yen))
     refund_yen, kept_yen = parted(received, share.percent)
     cited = citing(found)
     lines: Sequence[Line] = lines_of(booking.fee_word, received, refund_yen, share, cited) if received else ()

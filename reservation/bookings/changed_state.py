@@ -6,8 +6,9 @@ from reservation.bookings import claims
 from reservation.bookings.beginning import needs_approval
 from reservation.bookings.deciding import stand_unheld
 from reservation.bookings.offers import Offered
-from reservation.bookings.owing import charge_to, chargeable_yen, due_after_decision, paid_yen
+from reservation.bookings.owing import charge_to, chargeable_yen, due_after_decision
 from reservation.bookings.queries import BookingFacts, booking_by_id
+from reservation.bookings.received import paid_yen
 from reservation.bookings.rules import State, Wish
 from reservation.database import execute
 from reservation.ledger.queries import standing

@@ -1,4 +1,4 @@
-"""Change a booking in one step (変更): the old slot is given back only where the new one was taken."""
+"""Change a booking in one step (変更): what it leaves opens by the rule of release, what it keeps never."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -8,14 +8,16 @@ import msgspec
 
 from reservation import dates
 from reservation.actors import Actor
-from reservation.bookings import rules
+from reservation.bookings import claims, rules
 from reservation.bookings.changed_state import after_change, is_moved
 from reservation.bookings.checking import OF_THE_SLOT
+from reservation.bookings.extras import cut_waiver
 from reservation.bookings.offers import Offered, offered
-from reservation.bookings.owing import charge_to, closed_around, paid_yen
+from reservation.bookings.owing import charge_to, closed_around
 from reservation.bookings.queries import BookingFacts, booking_in_hand, quote_json
 from reservation.bookings.quotas import check_quotas, limits, lock_registrant, wanted_of
-from reservation.bookings.releasing import give_back
+from reservation.bookings.received import owed_yen, paid_yen
+from reservation.bookings.releasing import give_back_beyond
 from reservation.bookings.rules import ACTIVE, State, Wish
 from reservation.bookings.taking import take_everything
 from reservation.bookings.telling import tell
@@ -24,7 +26,6 @@ from reservation.errors import NotAllowed, Refusal
 from reservation.fees.reductions import reduced
 from reservation.fees.rules import Quote
 from reservation.journal.actions import record
-from reservation.ledger.queries import standing
 from reservation.people.registrants import Registrant, registrant
 from reservation.policies.edges import moment_of
 from reservation.policies.queries import policies
@@ -129,6 +130,7 @@ async def change(
         await _turn_to_payee(booking, offer, now=now)
         await lock_registrant(holder)
         await _move(booking, offer, wish, holder, override=bool(override), now=now)
+        await cut_waiver(actor, booking, offer.quote.total_yen, now=now)
         before = wish_of_booking(booking)
         stands = await after_change(booking, before, wish, offer, override=bool(override), now=now)
         facts = {"override": override, "passed_over": [*passed_over, *offer.overridden]} if override else {}
@@ -234,11 +236,12 @@ async def _turn_to_payee(booking: BookingFacts, offer: Offered, *, now: datetime
 async def _move(
     booking: BookingFacts, offer: Offered, wish: Wish, holder: Registrant, *, override: bool, now: datetime
 ) -> None:
-    """Give the old slot back, take the new one, and write it down; the caller's transaction undoes all."""
-    # What is left behind opens by the rule of release; what may overlap with the new slot is just exchanged.
-    left_behind = wish.on != booking.use_on or set(booking.parts).isdisjoint(offer.parts)
-    await give_back(booking, now=now, at_once=not left_behind)
-    assigned = await take_everything(booking.use_id, offer, wish, lapses_at=booking.held_until, now=now)
+    """Exchange the old slot for the new one and write it down; the caller's transaction undoes all."""
+    use, until, before = booking.use_id, booking.held_until, booking.assigned_parts or ()
+    held = await claims.places(use)
+    await claims.release([use])
+    assigned = await take_everything(use, offer, wish, lapses_at=until, now=now, preferred=before)
+    await give_back_beyond(booking, held, now=now)
     if is_moved(booking, wish) and not override:
         wanted = wanted_of(wish, holder, offer.place, offer.frames, way=booking.way, now=now)
         for reached in await check_quotas(wanted, limits(offer.policies, wanted), besides=[booking.id]):
@@ -279,11 +282,11 @@ async def _announce(
     *,
     now: datetime,
 ) -> Changed:
-    owed_yen = (await standing(after.account)).owed_yen
+    still_owed = await owed_yen(after)
     changed = Changed(
         after.total_yen - before.total_yen,
         after.total_yen,
-        owed_yen,
+        still_owed,
         after.ref,
         after.state,
         after.held_until,
@@ -292,7 +295,7 @@ async def _announce(
     if notice:
         await tell(
             notice, after, now=now, before_text=use_text(before),
-            difference_yen=changed.difference_yen, owed_yen=owed_yen,
+            difference_yen=changed.difference_yen, owed_yen=still_owed,
             awaits_approval=after.state == State.AWAITING_APPROVAL,
         )  # fmt: skip
     await record(

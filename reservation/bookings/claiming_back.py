@@ -15,7 +15,7 @@ from reservation.dates import day_of
 from reservation.errors import FieldInvalid, Refusal
 from reservation.journal.actions import record
 from reservation.ledger.actions import cancel_charge
-from reservation.ledger.queries import standing
+from reservation.ledger.queries import Standing, standing
 from reservation.penalties.actions import forgive
 from reservation.policies.declared import WaiverFacts, waivers_over
 from reservation.policies.queries import policies
@@ -91,12 +91,12 @@ async def may_be_claimed(booking: BookingFacts, *, now: datetime) -> list[Waiver
         return []
     terms, _ = await _rule_of(booking)
     today = day_of(now)
-    reasons = {each.reason: each for each in declared}
-    return [
-        each
-        for reason, each in reasons.items()
-        if claimable(terms, {reason}, via="web", use_on=booking.use_on, today=today).rate is not None
-    ]
+    found = []
+    for reason, each in {each.reason: each for each in declared}.items():
+        rate = claimable(terms, {reason}, via="web", use_on=booking.use_on, today=today).rate
+        if rate is not None and _left(booking, stands, rate)[0] > 0:
+            found.append(each)
+    return found
 
 
 async def _rule_of(booking: BookingFacts) -> tuple[CancellationTerms, PolicyFacts | None]:
@@ -131,19 +131,26 @@ async def _rate(
     raise ClaimNotPossible(**citing(found))
 
 
+def _left(booking: BookingFacts, stands: Standing, rate: ReasonRate) -> tuple[int, int]:
+    """Return what a rate still gives back of what was paid in all, and what is kept then."""
+    cost_yen = booking.total_yen + booking.extra_yen
+    _, kept_yen = parted(max(0, min(stands.paid_yen, cost_yen)), rate.percent)
+    return _kept(stands) - kept_yen, kept_yen
+
+
+def _kept(stands: Standing) -> int:
+    return min(stands.charged_yen, stands.paid_yen - stands.refunded_yen)
+
+
 async def _return(
     booking: BookingFacts, rate: ReasonRate, found: PolicyFacts | None, *, now: datetime
 ) -> Cancelled:
     """Take back so much of the charge that the rate of what was paid has gone back in all."""
     stands = await standing(booking.account)
-    kept_before = min(stands.charged_yen, stands.paid_yen - stands.refunded_yen)
-    cost = booking.total_yen + booking.extra_yen
-    paid_yen = min(stands.paid_yen, cost) if booking.state == State.CANCELLED else kept_before
-    _, kept_yen = parted(paid_yen, rate.percent)
-    refund_yen = kept_before - kept_yen
+    refund_yen, kept_yen = _left(booking, stands, rate)
     if refund_yen <= 0:
         raise ClaimNotPossible(**citing(found))
     await cancel_charge(booking.account, booking.revenue_account, refund_yen, now=now)
     share = Returning(rate.percent, rate.reason)
-    lines = lines_of(booking.fee_word, kept_before, refund_yen, share, citing(found))
+    lines = lines_of(booking.fee_word, _kept(stands), refund_yen, share, citing(found))
     return Cancelled(refund_yen, kept_yen, lines, share, article=found.article if found else "")

@@ -35,6 +35,16 @@ INSERT INTO claim ("use", part, starts_at, ends_at, lapses_at)
 SELECT $1, part, starts_at, $3, lapses_at FROM cut WHERE starts_at < $3
 UNION ALL SELECT $1, part, $4, ends_at, lapses_at FROM cut WHERE ends_at > $4"""
 
+_PLACES = """
+SELECT c."use", c.part, c.starts_at, c.ends_at, c.lapses_at
+FROM claim c JOIN part p ON p.id = c.part AND p.equipment IS NULL WHERE c."use" = $1"""
+_BEYOND = """
+SELECT h.part, lower(span) AS starts_at, upper(span) AS ends_at
+FROM unnest($2::bigint[], $3::timestamptz[], $4::timestamptz[]) AS h (part, starts_at, ends_at)
+LEFT JOIN (SELECT part, range_agg(tstzrange(starts_at, ends_at)) AS spans FROM claim WHERE "use" = $1
+           GROUP BY part) kept ON kept.part = h.part,
+unnest(tstzmultirange(tstzrange(h.starts_at, h.ends_at)) - coalesce(kept.spans, '{}')) AS span"""
+
 
 @dataclass(frozen=True, slots=True)
 class PartSpan:
@@ -124,6 +134,23 @@ async def hand_over(use: int, to: int, *, lapses_at: datetime | None) -> bool:
     """
     rows = await fetch(_HAND_OVER, use, to, lapses_at)
     return bool(rows)
+
+
+async def places(use: int) -> list[PartSpan]:
+    """Return what `use` takes, without equipment."""
+    return [PartSpan(**dict(row)) for row in await fetch(_PLACES, use)]
+
+
+async def beyond(use: int, held: Sequence[PartSpan]) -> list[tuple[int, datetime, datetime]]:
+    """Return the parts and spans of `held` that `use` does not take."""
+    rows = await fetch(
+        _BEYOND,
+        use,
+        [each.part for each in held],
+        [each.starts_at for each in held],
+        [each.ends_at for each in held],
+    )
+    return [(row["part"], row["starts_at"], row["ends_at"]) for row in rows]
 
 
 async def carve(use: int, parts: Sequence[int], starts_at: datetime, ends_at: datetime) -> None:

@@ -7,8 +7,9 @@ from reservation.actors import WORKER, Actor
 from reservation.bookings import claims, rules
 from reservation.bookings.cancelling import Cancelled, cancel
 from reservation.bookings.decisions import decide, required_reason
-from reservation.bookings.owing import charge_to, chargeable_yen, due_after_decision, paid_yen
+from reservation.bookings.owing import charge_to, chargeable_yen, due_after_decision
 from reservation.bookings.queries import BookingFacts, booking_by_id, booking_in_hand, booking_of_staff
+from reservation.bookings.received import paid_yen
 from reservation.bookings.releasing import give_back
 from reservation.bookings.rules import State
 from reservation.bookings.telling import tell
@@ -172,7 +173,9 @@ async def _to_decide(actor: Actor, ref: str, state: State, *, now: datetime) -> 
 
 @retried
 async def withdraw(actor: Actor, ref: str, *, now: datetime, reason: str = "") -> Cancelled:
-    """Take back what is not approved yet (取下げ): free of points, and what was paid goes back by its rule.
+    """Take back what is not approved yet (取下げ); what was paid goes back by its rule.
+
+    It costs points only where the booking stood before a change.
 
     Raises:
         SignInNeeded, NotFound, NotAllowed: not the actor's. NotPossibleNow: it does not await approval.

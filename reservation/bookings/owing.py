@@ -36,12 +36,6 @@ async def charge_to(booking: BookingFacts, yen: int, *, now: datetime) -> int:
     return difference
 
 
-async def paid_yen(booking: BookingFacts) -> int:
-    """Return what came in for a booking and has not gone back."""
-    stands = await standing(booking.account)
-    return stands.paid_yen - stands.refunded_yen
-
-
 def due_at(payment: PaymentTerms, starts_at: datetime, decided_at: datetime, is_closed: Closed) -> datetime:
     """Return until when a fee is paid that is owed from a decision on; the use's beginning at the latest."""
     days = DAYS_AFTER_DECISION if payment.days_after is None else payment.days_after

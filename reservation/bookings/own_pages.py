@@ -8,6 +8,7 @@ from reservation.bookings.decisions import decisions_of
 from reservation.bookings.extras import extra_lines
 from reservation.bookings.lapsing import extend_hold
 from reservation.bookings.queries import OWN_ROLE, own_booking, role_for
+from reservation.bookings.received import owed_yen
 from reservation.bookings.rules import ACTIVE, NEXT, State
 from reservation.checkout.changing import withdraw_and_refund
 from reservation.checkout.paying import PAYING_ROLES
@@ -40,6 +41,7 @@ async def get_booking(request: AnyRequest, ref: str) -> Response[str]:
         may_book=role in {OWN_ROLE, *BOOKING_ROLES},
         may_pay=role in {OWN_ROLE, *PAYING_ROLES},
         money=money,
+        owed_yen=await owed_yen(booking),
         refund_due_yen=await refund_due(booking.id),
         at_counter=payment.at_counter,
         voucher_until=await voucher_until(booking.id),

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from reservation.actors import Actor
-from reservation.database import fetch, fetch_row, fetch_value
+from reservation.database import execute, fetch, fetch_row, fetch_value
 from reservation.errors import NotAllowed, NotFound, SignInNeeded
 from reservation.fees.rules import Line, Quote
 from reservation.people.rules import BOOKING_ROLES
@@ -127,13 +127,24 @@ _OWN = """((a."group" IS NULL AND a.person = $1)
 _LIVING = "b.state IN ('held', 'awaiting_approval', 'awaiting_payment', 'confirmed') AND b.ends_at > $2"
 
 
+async def _lock(ref: str) -> None:
+    """Lock a booking's row before it is read.
+
+    A statement that waits for the row reads it anew, but not what it is joined to: that would be as it was
+    before whoever was waited for.
+    """
+    await execute("SELECT FROM booking WHERE ref = $1 FOR UPDATE", ref)
+
+
 async def booking(ref: str, *, lock: bool = False) -> BookingFacts:
     """Return a booking, with its row locked until the transaction ends where asked.
 
     Raises:
         NotFound: there is none.
     """
-    row = await fetch_row(_BOOKING + "WHERE b.ref = $1" + (" FOR UPDATE OF b" if lock else ""), ref)
+    if lock:
+        await _lock(ref)
+    row = await fetch_row(_BOOKING + "WHERE b.ref = $1", ref)
     if row is None:
         raise NotFound(kind="booking", code=ref)
     return _facts(row)
@@ -145,11 +156,9 @@ async def own_booking(person_id: int, ref: str, *, lock: bool = False) -> Bookin
     Raises:
         NotFound: there is none, or it is somebody else's.
     """
-    row = await fetch_row(
-        f"{_BOOKING} WHERE {_OWN} AND b.ref = $2" + (" FOR UPDATE OF b" if lock else ""),
-        person_id,
-        ref,
-    )
+    if lock:
+        await _lock(ref)
+    row = await fetch_row(f"{_BOOKING} WHERE {_OWN} AND b.ref = $2", person_id, ref)
     if row is None:
         raise NotFound(kind="booking", code=ref)
     return _facts(row)
@@ -209,7 +218,9 @@ async def booking_in_hand(actor: Actor, ref: str) -> BookingFacts:
 
 
 async def booking_by_id(booking_id: int, *, lock: bool = False) -> BookingFacts:
-    row = await fetch_row(_BOOKING + "WHERE b.id = $1" + (" FOR UPDATE OF b" if lock else ""), booking_id)
+    if lock:
+        await execute("SELECT FROM booking WHERE id = $1 FOR UPDATE", booking_id)
+    row = await fetch_row(_BOOKING + "WHERE b.id = $1", booking_id)
     if row is None:
         raise NotFound(kind="booking", code=str(booking_id))
     return _facts(row)

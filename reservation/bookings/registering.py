@@ -32,6 +32,13 @@ from reservation.references import new_reference
 OF_THE_POOL = (check_pooled, check_channel)
 # A use over several days is one application; longer ones are applied for again.
 LONGEST_RUN = timedelta(days=92)
+MOST_BOOKINGS = 100
+
+
+class TooManyBookings(Refusal):
+    """One application holds `most` bookings."""
+
+    code = "too_many_bookings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +100,19 @@ async def planned(
     """Hold every wish against the rules of its day, and return what the bookings would be.
 
     Raises:
-        NotAllowed, TokenMayNotBook: the actor may not book there. Otherwise as `offers.offered`.
+        NotAllowed, TokenMayNotBook: the actor may not book there.
+        TooManyBookings: more than one application may hold. Otherwise as `offers.offered`.
     """
     application = new_reference()
     override = bool(asking.override)
     but = OF_THE_POOL if asking.drawn else ()
     found = []
-    days = [(place, day) for place, asked in enumerate(wishes, 1) for day in await _days(asked)]
+    days: list[tuple[int, Wish]] = []
+    for place, asked in enumerate(wishes, 1):
+        days += [(place, day) for day in await _days(asked)]
+        # Counted before any of them is held against the rules, which takes far longer.
+        if len(days) > MOST_BOOKINGS:
+            raise TooManyBookings(most=MOST_BOOKINGS)
     for place, wish in days:
         try:
             offer = await offered(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from reservation.bookings import claims
+from reservation.bookings.claims import PartSpan
 from reservation.bookings.queries import BookingFacts
 from reservation.database import execute, fetch, fetch_value, transaction
 from reservation.policies.queries import policies
@@ -54,22 +55,38 @@ class Slot:
     ends_at: datetime
 
 
-async def give_back(booking: BookingFacts, *, now: datetime, at_once: bool = False) -> datetime | None:
+async def give_back(booking: BookingFacts, *, now: datetime) -> datetime | None:
     """Give back all that a booking takes; return from when its slot opens again, None: at once.
 
-    Equipment and claims for the noise are free at once, and so is all of it with `at_once` or where the use
-    has begun; but who waits for it is asked first even then. Called inside the transaction that ends the
-    booking.
+    Equipment and claims for the noise are free at once, and so is all of it where the use has begun. A booking
+    that is undone opens by the same rule, or it could be handed on. Called inside the transaction that ends
+    the booking.
     """
     place = (booking.room_id, booking.place, booking.use_on)
     slot = Slot(*place, booking.starts_at, booking.ends_at)
-    return await reopen(booking.use_id, slot, now=now, at_once=at_once)
+    return await reopen(booking.use_id, slot, now=now)
 
 
-async def reopen(use: int, slot: Slot, *, now: datetime, at_once: bool = False) -> datetime | None:
+async def give_back_beyond(booking: BookingFacts, held: Sequence[PartSpan], *, now: datetime) -> None:
+    """Give back what a booking held and takes no more after a change, by the rule of its day.
+
+    Called inside the transaction that gave `held` back and took the rest again: nobody came in between.
+    """
+    left = await claims.beyond(booking.use_id, held)
+    if not left:
+        return
+    use = await claims.open_use("release")
+    await claims.take_spans(
+        PartSpan(use, part, starts_at, ends_at, None) for part, starts_at, ends_at in left
+    )
+    span = (min(starts_at for _, starts_at, _ in left), max(ends_at for *_, ends_at in left))
+    await reopen(use, Slot(booking.room_id, booking.place, booking.use_on, *span), now=now)
+
+
+async def reopen(use: int, slot: Slot, *, now: datetime) -> datetime | None:
     """Open what `use` takes by the rule of its day; return from when, None: at once."""
     ruled = terms(await policies(since=slot.use_on), ReleaseTerms, slot.place, slot.use_on)
-    opening = None if at_once else reopening(ruled, slot.starts_at, now=now, below=secrets.randbelow)
+    opening = reopening(ruled, slot.starts_at, now=now, below=secrets.randbelow)
     is_ahead = slot.starts_at > now
     waited_for = is_ahead and ruled.waiting_list and bool(await fetch_value(_WAITED_FOR, use))
     if not is_ahead or (opening is None and not waited_for):

@@ -45,7 +45,7 @@ NEXT: dict[State, frozenset[State]] = {
         State.AWAITING_APPROVAL, State.CONFIRMED, State.LAPSED, State.CANCELLED, State.REVOKED, State.USED,
         State.NO_SHOW,
     }),
-    # To `awaiting_payment`: changed from what is free of charge to what is not.
+    # To `awaiting_payment`: changed from free of charge to what is not, or its payment was taken back.
     State.CONFIRMED: frozenset({
         State.AWAITING_APPROVAL, State.AWAITING_PAYMENT, State.USED, State.NO_SHOW, State.CANCELLED,
         State.REVOKED,

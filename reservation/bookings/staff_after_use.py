@@ -46,6 +46,7 @@ async def post_attendances(request: AnyRequest) -> Redirect:
         if ref != name and outcome:
             read = Reader(fields)
             people = read.number(f"people.{ref}", highest=100_000)
+            read.check()
             heads = {} if people is None else {HEADS[0]: people}
             await note_attendance(caller.actor, ref, outcome, heads, now=caller.now)
     day, facility = fields.get("day", day_of(caller.now).isoformat()), fields.get("facility", "")
@@ -76,9 +77,12 @@ def _line(fields: dict[str, str]) -> tuple[str, int]:
     read.check()
     each, _, named = fields.get("preset", "").partition(" ")
     if yen is None and each.isdecimal():
-        yen, text = int(each) * times, f"{text or named}{f'×{times}' if times > 1 else ''}"
-    if not yen:
-        raise FieldInvalid(field="yen", problem="missing")
+        preset = Reader({"preset": each, "text": text or named})
+        yen = (preset.number("preset", highest=MOST_YEN) or 0) * times
+        text = f"{preset.text('text')}{f'×{times}' if times > 1 else ''}"
+        preset.check()
+    if not yen or yen > MOST_YEN:
+        raise FieldInvalid(field="yen", problem="too_large" if yen else "missing")
     return text, -yen if fields.get("sign") == "less" else yen
 
 

@@ -18,11 +18,13 @@ from reservation.bookings.extras import extra_lines
 from reservation.bookings.notes import notes_about
 from reservation.bookings.queries import BookingFacts
 from reservation.bookings.queries import booking as booking_of
+from reservation.bookings.received import owed_yen
 from reservation.bookings.staff_able import able
+from reservation.bookings.staff_orders import channel_of
 from reservation.checkout.changing import withdraw_and_refund
 from reservation.checkout.counter import METHODS, cancel_payment, hand_out_refund, take_payment
 from reservation.checkout.desk import payments_of, refunds_of
-from reservation.checkout.refunding import cancel_and_refund, refund_due, send_soon
+from reservation.checkout.refunding import cancel_and_refund, refund_due, retry_refund, send_soon
 from reservation.errors import NotAllowed, NotFound, Refusal
 from reservation.journal.queries import JournalEntry, entries_about
 from reservation.ledger.queries import standing
@@ -62,6 +64,7 @@ async def booking_page(request: AnyRequest, ref: str, refusal: Refusal | None) -
     """Show a booking; with what an act was refused for where one was."""
     caller, found = await seen_booking(request, ref)
     money = await standing(found.account)
+    owed = await owed_yen(found)
     registrant = await person(found.person_id)
     return render(
         request,
@@ -70,10 +73,10 @@ async def booking_page(request: AnyRequest, ref: str, refusal: Refusal | None) -
         refusal=refusal,
         sentence=text_of(refusal, caller.language) if refusal else None,
         booking=found,
-        can=able(caller.actor, found, owed_yen=money.owed_yen, now=caller.now),
+        can=able(caller.actor, found, owed_yen=owed, now=caller.now),
         person=registrant if caller.actor.may("see_people") else None,
         money=money,
-        owed_yen=money.owed_yen,
+        owed_yen=owed,
         refund_due_yen=await refund_due(found.id),
         payments=await payments_of(found.id),
         refunds=await refunds_of(found.id),
@@ -180,6 +183,17 @@ async def post_refund(request: AnyRequest, ref: str) -> Response[Any]:
     )  # fmt: skip
 
 
+@post("/staff/bookings/{ref:str}/refunds/retry", status_code=303)
+async def post_refund_retry(request: AnyRequest, ref: str) -> Response[Any]:
+    """Let a refund that failed go out once more."""
+    caller, found = await seen_booking(request, ref)
+    privilege = "record_payment" if caller.actor.may_at("record_payment", found.facility) else "administer"
+    return await acted(
+        request, ref, privilege,
+        lambda caller, fields: retry_refund(caller.actor, fields.get("refund", ""), now=caller.now),
+    )  # fmt: skip
+
+
 @get("/staff/bookings/{ref:str}/cancellation")
 async def get_cancellation(request: AnyRequest, ref: str) -> Response[str]:
     """Show what a cancellation would give back, for each reason."""
@@ -219,7 +233,7 @@ async def post_cancellation(request: AnyRequest, ref: str) -> Response[Any]:
             now=caller.now,
             reason=fields.get("reason", REASONS[0]),
             note=fields.get("note", "")[:200],
-            via=fields.get("via", "counter"),
+            via=channel_of(fields),
             override=fields.get("override", "")[:200].strip(),
         )
     except Refusal as refusal:
@@ -259,6 +273,7 @@ router = Router(
         post_payment,
         post_payment_cancellation,
         post_refund,
+        post_refund_retry,
         get_cancellation,
         post_cancellation,
         post_withdrawal,

@@ -98,6 +98,18 @@ def letters_of(frames: Collection[Frame]) -> dict[int, str]:
     return {frame.starts: letter for frame, letter in zip(frames, LETTERS, strict=False)}
 
 
+def channel_of(fields: Mapping[str, str]) -> str:
+    """Return how a caller came to the counter.
+
+    Raises:
+        FieldInvalid: no such way.
+    """
+    found = fields.get("via", CHANNELS[0])
+    if found not in CHANNELS:
+        raise FieldInvalid(field="via", problem="unknown_choice")
+    return found
+
+
 def order_of(fields: Mapping[str, str], masters: Town, facilities: Collection[str], today: date) -> Order:
     """Return what can be read of the booking form of the counter."""
     problems: dict[str, str] = {}

@@ -190,7 +190,10 @@ class Attendance(Table):
 
 
 class ExtraLine(Table):
-    """A line added to a booking after its use or by correction (当日精算); negative takes off."""
+    """A line added to a booking after its use or by correction (当日精算); negative takes off.
+
+    `reverses` is the line that it takes back: each is taken back once.
+    """
 
     id = BigSerial(primary_key=True)
     booking = ForeignKey(Booking, null=False, default=None, on_delete=RESTRICT)
@@ -199,6 +202,9 @@ class ExtraLine(Table):
     reason = Text(null=False, default=None)
     added_at = Timestamptz(null=False, default=None)
     added_by = Text(null=False, default=None)
+    reverses: ForeignKey["ExtraLine"] = ForeignKey(
+        "self", null=True, default=None, on_delete=RESTRICT, unique=True
+    )
 
     extra_line_is_about_something = Check("yen <> 0")
 

@@ -50,7 +50,9 @@ class Needs:
         return self.ends_at + timedelta(minutes=self.after_minutes)
 
 
-def needs_of(use: int, offer: Offered, wish: Wish, *, lapses_at: datetime | None) -> Needs:
+def needs_of(
+    use: int, offer: Offered, wish: Wish, *, lapses_at: datetime | None, preferred: tuple[int, ...] = ()
+) -> Needs:
     """Return what a booking of `wish` takes for `use`."""
     return Needs(
         use,
@@ -60,6 +62,7 @@ def needs_of(use: int, offer: Offered, wish: Wish, *, lapses_at: datetime | None
         wish.ends_at,
         offer.parts,
         offer.takes,
+        preferred,
         before_minutes=offer.buffer.before_minutes,
         after_minutes=offer.buffer.after_minutes,
         sound=offer.sound,
@@ -69,7 +72,13 @@ def needs_of(use: int, offer: Offered, wish: Wish, *, lapses_at: datetime | None
 
 
 async def take_everything(
-    use: int, offer: Offered, wish: Wish, *, lapses_at: datetime | None, now: datetime
+    use: int,
+    offer: Offered,
+    wish: Wish,
+    *,
+    lapses_at: datetime | None,
+    now: datetime,
+    preferred: tuple[int, ...] = (),
 ) -> tuple[int, ...] | None:
     """Take all that `wish` needs for `use`; return the parts assigned where any of several would do.
 
@@ -78,7 +87,7 @@ async def take_everything(
     Raises:
         SlotTaken, NoiseNearby, EquipmentTaken: somebody was first.
     """
-    assigned = await take_all([needs_of(use, offer, wish, lapses_at=lapses_at)], now=now)
+    assigned = await take_all([needs_of(use, offer, wish, lapses_at=lapses_at, preferred=preferred)], now=now)
     return assigned.get(use)
 
 

@@ -6,7 +6,8 @@ from datetime import date
 from typing import Any
 
 from reservation.bookings.applications import Application, EventNotice
-from reservation.bookings.attaching import Paper
+from reservation.bookings.attaching import MOST_PAPERS_AT_ONCE, Paper, TooManyDocuments
+from reservation.bookings.registering import MOST_BOOKINGS, TooManyBookings
 from reservation.bookings.rules import Wish
 from reservation.errors import FieldInvalid
 from reservation.spans import Span
@@ -56,15 +57,21 @@ def application_of_body(body: Mapping[str, Any]) -> Application:
 
     Raises:
         FieldInvalid, FieldsInvalid: fields that are missing or cannot be read.
+        TooManyBookings, TooManyDocuments: more than are taken at once.
     """
     event = body.get("event") or ""
     told = {} if isinstance(event, str) else dict(event)
     name = Reader({"event": event if isinstance(event, str) else told.pop("name", None)}).text("event")
+    bookings, documents = body.get("bookings") or (), body.get("documents") or ()
+    if len(bookings) > MOST_BOOKINGS:
+        raise TooManyBookings(most=MOST_BOOKINGS)
+    if len(documents) > MOST_PAPERS_AT_ONCE:
+        raise TooManyDocuments(most=MOST_PAPERS_AT_ONCE)
     return Application(
-        tuple(wish_of(each) for each in body.get("bookings") or ()),
+        tuple(wish_of(each) for each in bookings),
         name,
         notice_of(told) if told else None,
-        tuple(_paper(each) for each in body.get("documents") or ()),
+        tuple(_paper(each) for each in documents),
     )
 
 
@@ -140,5 +147,8 @@ def _equipment(read: Reader, fields: Mapping[str, Any]) -> tuple[tuple[str, int]
         wanted[code] = wanted.get(code, 0) + (1 if quantity is None else quantity)
     for name in fields:
         if name.startswith("equipment."):
-            wanted[name.removeprefix("equipment.")] = read.number(name, highest=MOST_UNITS) or 0
+            code = name.removeprefix("equipment.")
+            if not code.isprintable():
+                read.problems["equipment"] = "unreadable"
+            wanted[code] = read.number(name, highest=MOST_UNITS) or 0
     return tuple(sorted((code, quantity) for code, quantity in wanted.items() if quantity))

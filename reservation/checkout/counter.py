@@ -3,16 +3,16 @@
 from datetime import datetime
 
 from reservation.actors import Actor
-from reservation.bookings.confirming import confirm_paid
+from reservation.bookings.confirming import await_fee_again, confirm_paid
 from reservation.bookings.queries import booking_by_id, booking_of_staff
+from reservation.bookings.received import owed_yen
 from reservation.bookings.rules import NotPossibleNow
 from reservation.checkout.paying import check_payable
 from reservation.checkout.refunds import close_refund, locked_refund
-from reservation.database import execute, fetch_row, fetch_value, retried, transaction
+from reservation.database import execute, fetch, fetch_value, retried, transaction
 from reservation.errors import FieldInvalid, NotFound, Refusal
 from reservation.journal.actions import record
 from reservation.ledger.actions import record_payment, record_refund
-from reservation.ledger.queries import standing
 from reservation.references import new_reference
 
 PRIVILEGE = "record_payment"
@@ -52,7 +52,7 @@ async def take_payment(
         found = await booking_of_staff(actor, ref, PRIVILEGE)
         check_payable(found, now)
         _check_method(method, slip)
-        owed = (await standing(found.account)).owed_yen
+        owed = await owed_yen(found)
         if owed <= 0:
             raise NotPossibleNow(state=found.state)
         if yen != owed:
@@ -105,21 +105,27 @@ async def hand_out_refund(actor: Actor, ref: str, *, now: datetime) -> int:
 async def cancel_payment(actor: Actor, payment: str, *, reason: str, now: datetime) -> None:
     """Take back a payment that was typed in by mistake; the booking owes its sum again.
 
+    A booking ahead of which nothing else was paid is confirmed no more: it is paid in time, or lapses.
+
     Raises:
         NotAllowed, NotFound. NotPossibleNow: it was taken back already, or part of it went back.
         FieldInvalid: no reason is given.
     """
     async with transaction():
-        row = await fetch_row(
-            """SELECT c.id, c.yen, c.payee, c.cancelled_at, b.ref AS booking,
-                      EXISTS (SELECT FROM refund r WHERE r.counter_payment = c.id) AS went_back
-               FROM counter_payment c JOIN booking b ON b.id = c.booking WHERE c.ref = $1 FOR UPDATE OF c""",
-            payment,
+        of = await fetch_value(
+            "SELECT b.ref FROM counter_payment c JOIN booking b ON b.id = c.booking WHERE c.ref = $1", payment
         )
-        if row is None:
+        if of is None:
             raise NotFound(kind="payment", code=payment)
-        booking = await booking_of_staff(actor, row["booking"], PRIVILEGE)
-        if row["cancelled_at"] or row["went_back"]:
+        booking = await booking_of_staff(actor, of, PRIVILEGE)
+        # Only what is read after the booking's lock was waited for shows the refund of whoever had it.
+        [row] = await fetch(
+            "SELECT id, yen, payee, cancelled_at FROM counter_payment WHERE ref = $1 FOR UPDATE", payment
+        )
+        went_back = await fetch_value(
+            "SELECT EXISTS (SELECT FROM refund WHERE counter_payment = $1)", row["id"]
+        )
+        if row["cancelled_at"] or went_back:
             raise NotPossibleNow(state="cancelled")
         if not reason.strip():
             raise FieldInvalid(field="reason", problem="missing")
@@ -128,9 +134,10 @@ async def cancel_payment(actor: Actor, payment: str, *, reason: str, now: dateti
         await record_refund(
             booking.account, account, row["yen"], reference=f"counter {payment} cancelled", now=now
         )
+        waits = await await_fee_again(booking, now=now)
         await record(
             actor, "payment.cancelled", subject_kind="booking", subject=booking.ref, now=now, reason=reason,
-            facts={"yen": row["yen"], "payment": payment},
+            facts={"yen": row["yen"], "payment": payment, "confirmed": not waits},
         )  # fmt: skip
 
 

@@ -9,12 +9,12 @@ import msgspec
 from reservation import dates
 from reservation.actors import Actor
 from reservation.bookings.queries import BookingFacts, booking_to_change, own_bookings
+from reservation.bookings.received import owed_yen
 from reservation.bookings.rules import ACTIVE, UNPAID, HoldEnded, NotPossibleNow, State
 from reservation.checkout import provider
 from reservation.checkout.provider import Method, ProviderRefused, ProviderSession, ProviderUnavailable
-from reservation.database import execute, fetch_row, transaction
+from reservation.database import execute, fetch_row, retried, transaction
 from reservation.errors import NotFound, Refusal
-from reservation.ledger.queries import standing
 from reservation.people.rules import BOOKING_ROLES
 from reservation.references import new_reference
 from reservation.web.naming import called
@@ -84,10 +84,14 @@ async def begin_payment(actor: Actor, ref: str, *, base_url: str, now: datetime)
         HoldEnded, NotPossibleNow: there is nothing to pay.
         PaymentUnavailable, PaymentRefused: what the provider says.
     """
-    async with transaction():
-        payable = await _payable(actor, ref, now=now)
-        intent = await _intent([payable], f"{base_url}/bookings/{ref}", now=now)
+    intent = await _booking_intent(actor, ref, f"{base_url}/bookings/{ref}", now=now)
     return await _page_of(intent, now=now)
+
+
+@retried
+async def _booking_intent(actor: Actor, ref: str, page: str, *, now: datetime) -> _Intent:
+    async with transaction():
+        return await _intent([await _payable(actor, ref, now=now)], page, now=now)
 
 
 async def begin_application_payment(actor: Actor, application: str, *, base_url: str, now: datetime) -> str:
@@ -98,16 +102,23 @@ async def begin_application_payment(actor: Actor, application: str, *, base_url:
     Raises:
         NotFound: no such application. Otherwise as `begin_payment`.
     """
+    intent = await _application_intent(actor, application, f"{base_url}/applications/{application}", now=now)
+    return await _page_of(intent, now=now)
+
+
+@retried
+async def _application_intent(actor: Actor, application: str, page: str, *, now: datetime) -> _Intent:
     async with transaction():
-        refs = [each.ref for each in await own_bookings(actor.id, limit=500, application=application)]
-        if not refs:
+        found = await own_bookings(actor.id, limit=500, application=application)
+        if not found:
             raise NotFound(kind="application", code=application)
-        owing = [each for ref in sorted(refs) if (each := await owed_by(actor, ref, now=now)) is not None]
+        # Everybody locks the bookings of an application in the order of their keys.
+        refs = [each.ref for each in sorted(found, key=lambda each: each.id)]
+        owing = [each for ref in refs if (each := await owed_by(actor, ref, now=now)) is not None]
         if not owing:
             raise NotPossibleNow(state="paid")
         cart = [each for each in owing if each.booking.payee_id == owing[0].booking.payee_id]
-        intent = await _intent(cart, f"{base_url}/applications/{application}", now=now)
-    return await _page_of(intent, now=now)
+        return await _intent(cart, page, now=now)
 
 
 async def owed_by(actor: Actor, ref: str, *, now: datetime) -> Payable | None:
@@ -121,7 +132,7 @@ async def owed_by(actor: Actor, ref: str, *, now: datetime) -> Payable | None:
 async def _payable(actor: Actor, ref: str, *, now: datetime) -> Payable:
     booking = await booking_to_change(actor, ref, PAYING_ROLES)
     check_payable(booking, now)
-    yen = (await standing(booking.account)).owed_yen
+    yen = await owed_yen(booking)
     if yen <= 0:
         raise NotPossibleNow(state=booking.state)
     return Payable(booking, yen)

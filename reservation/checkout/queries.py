@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reservation.bookings.queries import BookingFacts
+from reservation.bookings.received import owed_yen
 from reservation.checkout.paying import check_payable
 from reservation.database import fetch_value
 from reservation.errors import Refusal
-from reservation.ledger.queries import standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ async def owed_together(bookings: Sequence[BookingFacts], *, now: datetime) -> O
             check_payable(each, now)
         except Refusal:
             continue
-        yen = (await standing(each.account)).owed_yen
+        yen = await owed_yen(each)
         if yen > 0 and (not owing or each.payee_id == owing[0][0].payee_id):
             owing.append((each, yen))
     untils = [each.held_until for each, _ in owing if each.held_until is not None]

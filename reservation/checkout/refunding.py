@@ -25,6 +25,7 @@ from reservation.references import new_reference
 log = logging.getLogger("reservation.checkout")
 PATIENCE_SECONDS = 4
 LEASE = timedelta(minutes=2)
+LOOKED_BACK = timedelta(days=7)
 UNDERWAY = ("due", "sent", "failed")
 
 
@@ -40,6 +41,17 @@ SELECT attempt, counter_payment, kept FROM (
          c.yen - coalesce((SELECT sum(r.yen) FROM refund r WHERE r.counter_payment = c.id), 0)
   FROM counter_payment c WHERE c.booking = $1 AND c.cancelled_at IS NULL) AS paid
 ORDER BY at DESC, attempt DESC, counter_payment DESC"""
+
+
+_LEFT_BEHIND = """
+SELECT b.id FROM booking b
+WHERE b.state IN ('lapsed', 'cancelled', 'withdrawn', 'disapproved', 'revoked') AND b.state_at > $1
+  AND EXISTS (SELECT FROM transfer t WHERE t.credit = b.account AND t.cause = 'payment')
+  AND (SELECT coalesce(sum(CASE WHEN t.debit = b.account THEN t.yen ELSE -t.yen END), 0) FROM transfer t
+       WHERE t.debit = b.account OR t.credit = b.account)
+    + (SELECT coalesce(sum(r.yen), 0) FROM refund r
+       WHERE r.booking = b.id AND r.state IN ('due', 'sent', 'failed')) < 0
+ORDER BY b.state_at LIMIT 100"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +123,23 @@ async def refund_what_is_due(booking_id: int, cause: str, *, now: datetime) -> i
             )
             left -= yen
     return due - left
+
+
+async def refund_what_lapsed(*, now: datetime) -> int:
+    """Write down what has to go back of bookings that ended with money on their account; return how many.
+
+    A hold lapses wherever it is in the way, and what was paid of it in part stays behind.
+    """
+    written = 0
+    for row in await fetch(_LEFT_BEHIND, now - LOOKED_BACK):
+        try:
+            async with transaction():
+                written += await refund_what_is_due(row["id"], "lapsed", now=now) > 0
+        except UNREACHABLE:
+            raise
+        except Exception:
+            log.exception("what was paid for booking %d is not going back yet; it is tried again", row["id"])
+    return written
 
 
 async def refund_due(booking_id: int) -> int:
@@ -187,7 +216,7 @@ async def retry_refund(actor: Actor, ref: str, *, now: datetime) -> str:
     """Let a refund that failed become due once more, for the provider a new one; return its new reference.
 
     Raises:
-        NotAllowed: neither `record_payment` nor `administer` is the actor's. NotFound: there is none.
+        NotAllowed: neither `record_payment` nor `administer` is the actor's there. NotFound: there is none.
         NotPossibleNow: it has not failed.
     """
     async with transaction():
@@ -196,9 +225,13 @@ async def retry_refund(actor: Actor, ref: str, *, now: datetime) -> str:
         refund = await locked_refund(ref)
         if refund is None:
             raise NotFound(kind="refund", code=ref)
+        booking = await booking_by_id(refund.booking)
+        if not any(
+            actor.may_at(privilege, booking.facility) for privilege in ("record_payment", "administer")
+        ):
+            raise NotAllowed(privilege="record_payment")
         if refund.state != "failed":
             raise NotPossibleNow(state=refund.state)
-        booking = await booking_by_id(refund.booking)
         new = new_reference()
         await execute(
             """UPDATE refund SET ref = $2, state = 'due', state_at = $3, made_at = $3, next_try_at = $3,

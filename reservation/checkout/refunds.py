@@ -18,6 +18,9 @@ log = logging.getLogger("reservation.checkout")
 LEASE = timedelta(minutes=2)
 LONGEST_PAUSE = timedelta(hours=6)
 MOST_LOOKED_AT = 100
+_REFUND = """
+SELECT id, ref, booking, yen, state FROM refund WHERE provider_refund = $2
+  OR (ref = $1 AND ($2::text IS NULL OR provider_refund IS NULL))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +84,16 @@ async def look_after_sent(*, now: datetime) -> int:
 
 
 async def locked_refund(ref: str | None, provider_refund: str | None = None) -> RefundFacts | None:
-    """Return the refund with that name of ours; one the provider has named goes by its name, if given."""
-    row = await fetch_row(
-        """SELECT id, ref, booking, yen, state FROM refund WHERE provider_refund = $2
-             OR (ref = $1 AND ($2::text IS NULL OR provider_refund IS NULL)) FOR UPDATE""",
-        ref,
-        provider_refund,
-    )
+    """Return the refund with that name of ours; one the provider has named goes by its name, if given.
+
+    Its booking is locked first, as whoever writes refunds does: what is on its way back changes under no
+    one's eyes.
+    """
+    found = await fetch_row(_REFUND, ref, provider_refund)
+    if found is None:
+        return None
+    await booking_by_id(found["booking"], lock=True)
+    row = await fetch_row(_REFUND + " FOR UPDATE", ref, provider_refund)
     return RefundFacts(**row) if row else None
 
 

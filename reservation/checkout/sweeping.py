@@ -8,6 +8,7 @@ from reservation.checkout import provider
 from reservation.checkout.pausing import pause_after
 from reservation.checkout.paying import INTENT_MINUTES
 from reservation.checkout.provider import ProviderRefused, ProviderUnavailable
+from reservation.checkout.refunding import refund_what_lapsed
 from reservation.checkout.refunds import look_after_sent
 from reservation.checkout.settling import settle
 from reservation.database import UNREACHABLE, execute, fetch, fetch_row
@@ -25,7 +26,9 @@ SELECT * FROM (
                  WHERE s.attempt = a.id AND (b.state IN ('held', 'awaiting_payment')
                    OR (b.state IN ('confirmed', 'used') AND s.yen <=
                      (SELECT coalesce(sum(CASE WHEN t.debit = b.account THEN t.yen ELSE -t.yen END), 0)
-                      FROM transfer t WHERE t.debit = b.account OR t.credit = b.account)))) AS wanted
+                      FROM transfer t WHERE t.debit = b.account OR t.credit = b.account)
+                     + (SELECT coalesce(sum(r.yen), 0) FROM refund r
+                        WHERE r.booking = b.id AND r.state IN ('due', 'sent', 'failed'))))) AS wanted
   FROM attempt a JOIN payee p ON p.id = a.payee
   WHERE a.session IS NOT NULL AND a.state IN ('open', 'pending')
     AND (a.next_try_at IS NULL OR a.next_try_at <= $1)) AS unsettled
@@ -36,7 +39,10 @@ ORDER BY coalesce(next_try_at, expires_at), id LIMIT 100"""
 
 
 async def sweep(*, now: datetime) -> int:
-    """Settle what is overdue, close the pages of bookings that are gone; return how many were looked at."""
+    """Settle what is overdue, close the pages of bookings that are gone, give back what was paid for them.
+
+    Returns how many were looked at.
+    """
     rows = await fetch(_UNSETTLED, now)
     for row in rows:
         problem = None
@@ -55,7 +61,7 @@ async def sweep(*, now: datetime) -> int:
         now,
         now - timedelta(minutes=INTENT_MINUTES * 2),
     )
-    return len(rows) + await look_after_sent(now=now)
+    return len(rows) + await look_after_sent(now=now) + await refund_what_lapsed(now=now)
 
 
 async def _look_at(row: Any, *, now: datetime) -> None:

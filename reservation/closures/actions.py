@@ -1,7 +1,7 @@
 """Plan a closing, drop the plan, end what was closed; what a plan does is in `reviewing`."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 
@@ -169,12 +169,7 @@ async def end_closing(actor: Actor, ref: str, *, reason: str, now: datetime) -> 
             raise ClosingNotPossibleNow(state=found.kind)
         blocks = await fetch("SELECT block FROM closing_block WHERE closing = $1", found.id)
         ended = await lift_all(actor, [row["block"] for row in blocks], reason=reason, now=now)
-        rules = await fetch(
-            """UPDATE closed_rule SET valid_to = least(valid_to, $2) WHERE id IN
-                 (SELECT closed_rule FROM closing_facility WHERE closing = $1) RETURNING id""",
-            found.id,
-            dates.day_of(now),
-        )
+        rules = await _end_rules(found.id, dates.day_of(now))
         await execute(
             "UPDATE closing SET state = 'ended', ended_at = $2, ended_by = $3 WHERE id = $1",
             found.id,
@@ -183,9 +178,28 @@ async def end_closing(actor: Actor, ref: str, *, reason: str, now: datetime) -> 
         )
         await record(
             actor, "closing.ended", subject_kind="closing", subject=ref, now=now, reason=reason,
-            facts={"blocks": ended, "rules": len(rules)},
+            facts={"blocks": ended, "rules": rules},
         )  # fmt: skip
-        return ended + len(rules)
+        return ended + rules
+
+
+async def _end_rules(closing_id: int, today: date) -> int:
+    """End the closed rules of a closing and return how many; one that has not begun is dropped."""
+    of_closing = "id IN (SELECT closed_rule FROM closing_facility WHERE closing = $1)"
+    ended = await fetch(
+        f"""UPDATE closed_rule SET valid_to = least(valid_to, $2)
+            WHERE {of_closing} AND (valid_from IS NULL OR valid_from < $2) RETURNING id""",
+        closing_id,
+        today,
+    )
+    keys = await fetch_value(
+        f"SELECT coalesce(array_agg(id), '{{}}') FROM closed_rule WHERE {of_closing} AND valid_from >= $2",
+        closing_id,
+        today,
+    )
+    await execute("UPDATE closing_facility SET closed_rule = NULL WHERE closed_rule = ANY ($1)", keys)
+    await execute("DELETE FROM closed_rule WHERE id = ANY ($1)", keys)
+    return len(ended) + len(keys)
 
 
 async def closing_to_change(actor: Actor, ref: str, *states: str) -> ClosingFacts:

@@ -8,7 +8,8 @@ from reservation.actors import Actor
 from reservation.bookings.blocking import Taken, block_all
 from reservation.bookings.changing import change, use_text, wish_of_booking
 from reservation.bookings.deciding import disapprove, revoke, stand_unheld
-from reservation.bookings.owing import charge_to
+from reservation.bookings.extras import waive
+from reservation.bookings.owing import charge_to, chargeable_yen
 from reservation.bookings.queries import BookingFacts, booking, booking_by_id
 from reservation.bookings.rules import State
 from reservation.bookings.telling import tell
@@ -32,9 +33,6 @@ from reservation.closures.rules import (
 from reservation.database import execute, fetch, retried, transaction
 from reservation.errors import FieldInvalid, Refusal
 from reservation.journal.actions import record
-from reservation.ledger.queries import standing
-
-NO_FURTHER_CHARGE = "施設の都合による変更のため差額なし"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +176,12 @@ async def _move(actor: Actor, hit: Hit, *, reason: str, now: datetime) -> int:
     before = await booking(hit.ref)
     if hit.to_room is None or hit.to_on is None or hit.to_span is None:
         raise MoveFailed(booking=hit.ref, why="missing")
-    charged_yen = (await standing(before.account)).charged_yen
     wish = replace(wish_of_booking(before), room=hit.to_room, on=hit.to_on, span=hit.to_span)
     try:
         await change(actor, hit.ref, wish, now=now, override=reason, notice="")
     except Refusal as refusal:
         raise MoveFailed(booking=hit.ref, why=refusal.code) from refusal
-    await _waive_rise(actor, before, charged_yen, reason=reason, now=now)
+    await _waive_rise(actor, before, reason=reason, now=now)
     returned = await refund_what_is_due(before.id, "moved", now=now)
     after = await booking(hit.ref)
     await tell(
@@ -193,28 +190,19 @@ async def _move(actor: Actor, hit: Hit, *, reason: str, now: datetime) -> int:
     return returned
 
 
-async def _waive_rise(
-    actor: Actor, before: BookingFacts, charged_yen: int, *, reason: str, now: datetime
-) -> None:
-    """Take off what the move would make a booking dearer; what was confirmed stays confirmed."""
-    after = await booking(before.ref)
-    rise = (await standing(before.account)).charged_yen - charged_yen
-    if rise <= 0:
+async def _waive_rise(actor: Actor, before: BookingFacts, *, reason: str, now: datetime) -> None:
+    """Take off what the move would make a booking dearer, charged or not yet; what was confirmed stays so."""
+    moved = await booking(before.ref)
+    rise_yen = moved.total_yen + moved.extra_yen - before.total_yen - before.extra_yen
+    if rise_yen <= 0:
         return
-    await execute(
-        """WITH added AS (
-             INSERT INTO extra_line (booking, text, yen, reason, added_at, added_by)
-             VALUES ($1, $2, -$3::int, $4, $5, $6))
-           UPDATE booking SET extra_yen = extra_yen - $3::int WHERE id = $1""",
-        *(before.id, NO_FURTHER_CHARGE, rise, reason, now, f"{actor.kind} {actor.id}"),
-    )
-    await charge_to(after, charged_yen, now=now)
+    await waive(actor, moved, rise_yen, reason=reason, now=now)
+    after = await booking(before.ref)
+    if after.state == State.AWAITING_APPROVAL:
+        return
+    await charge_to(after, chargeable_yen(after), now=now)
     if before.state == State.CONFIRMED and after.state == State.AWAITING_PAYMENT:
-        await stand_unheld(await booking(before.ref), now=now)
-    await record(
-        actor, "booking.line_added", subject_kind="booking", subject=before.ref, now=now, reason=reason,
-        facts={"text": NO_FURTHER_CHARGE, "yen": -rise},
-    )  # fmt: skip
+        await stand_unheld(after, now=now)
 
 
 async def _shut(actor: Actor, found: ClosingFacts, *, now: datetime) -> None:

@@ -198,7 +198,9 @@ async def post_renewal(request: AnyRequest, ref: str) -> Response[Any]:
     caller = closer(request)
     fields = await form_of(request)
     try:
-        last = Reader(fields).day("last", dates.day_of(caller.now))
+        read = Reader(fields)
+        last = read.day("last", dates.day_of(caller.now))
+        read.check()
         await renew(caller.actor, ref, last, reason=fields.get("reason", ""), now=caller.now)
     except Refusal as refusal:
         return await _refused(request, ref, refusal, fields)

@@ -21,7 +21,7 @@ from reservation.reports.fitting import NoLongerFits, Outcome, carried_out, trie
 from reservation.web import cell_problems
 from reservation.web.caller import AnyRequest, Caller, caller_of, staff_of
 from reservation.web.cells import Sheet, with_row, without_row
-from reservation.web.forms import Reader, form_of
+from reservation.web.forms import HIGHEST_ID, Reader, form_of
 from reservation.web.page import render
 from reservation.web.refusals import text_of
 
@@ -289,6 +289,8 @@ async def post_end_closed(request: AnyRequest, code: str, rule: int) -> Response
     read = Reader(fields)
     day = read.day("valid_to")
     read.check()
+    if abs(rule) > HIGHEST_ID:
+        raise NotFound(kind="closed_rule", code=str(rule))
     await end_closed_rule(
         caller.actor, code, rule, valid_to=day, now=caller.now, reason=fields.get("reason", "")
     )

@@ -10,7 +10,7 @@ from litestar.response import Redirect
 from reservation import dates
 from reservation.bookings.stopping import falling
 from reservation.checkout.returning import decide_and_refund
-from reservation.errors import FieldInvalid, Refusal
+from reservation.errors import FieldInvalid, NotFound, Refusal
 from reservation.journal.queries import entries_about
 from reservation.penalties.actions import take_back_points
 from reservation.penalties.deciding import answer_penalty, drop_penalty, lift_penalty, notice_penalty
@@ -18,7 +18,7 @@ from reservation.penalties.queries import penalties, penalty, points_of, recent_
 from reservation.penalties.rules import PenaltyState, last_day, points_text
 from reservation.penalties.telling import scope_text
 from reservation.web.caller import AnyRequest, Caller, staff_of
-from reservation.web.forms import Reader, form_of
+from reservation.web.forms import HIGHEST_ID, Reader, form_of
 from reservation.web.page import render
 from reservation.web.refusals import field_texts, text_of
 
@@ -169,6 +169,8 @@ async def post_points_back(request: AnyRequest, point: int) -> Redirect:
     fields = await form_of(request)
     if not _reason(fields):
         raise FieldInvalid(field="reason", problem="missing")
+    if abs(point) > HIGHEST_ID:
+        raise NotFound(kind="penalty_point", code=str(point))
     await take_back_points(caller.actor, point, reason=_reason(fields), now=caller.now)
     ref = fields.get("penalty", "")
     return Redirect(f"/staff/penalties/{ref}" if ref.isalnum() else "/staff/penalties", status_code=303)

@@ -112,11 +112,11 @@ async def _write(actor: Actor, asking: Asking, wish: Wish, pool_id: int, pool_re
 
 
 @retried
-async def withdraw_entry(actor: Actor, ref: str, *, now: datetime) -> str:
-    """Take an entry back before the draw, and return its pool.
+async def withdraw_entry(actor: Actor, ref: str, *, now: datetime, pool: str | None = None) -> str:
+    """Take an entry, of `pool` where given, back before the draw; return its pool.
 
     Raises:
-        NotFound: no such entry of theirs. NotAllowed: staff without the privilege there.
+        NotFound: no such entry of theirs, or there. NotAllowed: staff without the privilege there.
         PoolClosed: the pool is closed.
     """
     async with transaction():
@@ -126,7 +126,9 @@ async def withdraw_entry(actor: Actor, ref: str, *, now: datetime) -> str:
                WHERE e.ref = $1 FOR UPDATE OF p, e""",
             ref,
         )
-        if row is None or (actor.is_person and row["person"] != actor.id):
+        if row is None or row["ref"] != (pool or row["ref"]):
+            raise NotFound(kind="pool_entry", code=ref)
+        if actor.is_person and row["person"] != actor.id:
             raise NotFound(kind="pool_entry", code=ref)
         if not actor.is_person and not actor.may_at("book_for_others", row["code"]):
             raise NotAllowed(privilege="book_for_others")

@@ -10,7 +10,7 @@ from reservation.availability.town import town
 from reservation.bookings.actions import Holder
 from reservation.bookings.staff_orders import CHANNELS, order_of
 from reservation.dates import day_of
-from reservation.errors import FieldInvalid, NotAllowed, NotFound, Refusal
+from reservation.errors import FieldInvalid, NotAllowed, Refusal
 from reservation.people.desk import view_person
 from reservation.waiting import rules
 from reservation.waiting.answering import accept, decline
@@ -156,8 +156,7 @@ def _numbers(text: str) -> list[int]:
 async def post_entry_withdrawal(request: AnyRequest, ref: str, entry: str) -> Redirect:
     """Take a caller's entry back before the draw."""
     caller = _staff(request)
-    if await withdraw_entry(caller.actor, entry, now=caller.now) != ref:
-        raise NotFound(kind="pool_entry", code=entry)
+    await withdraw_entry(caller.actor, entry, now=caller.now, pool=ref)
     return Redirect(f"/staff/pools/{ref}", status_code=303)
 
 

@@ -9,6 +9,8 @@ from reservation.errors import FieldInvalid, FieldsInvalid
 from reservation.web.caller import AnyRequest
 
 LONGEST_NUMBER = 9
+# Beyond it no row has its number, and the database takes none.
+HIGHEST_ID = 2**62
 # Whatever lies outside is a slip of the finger, and would run off the calendar's end.
 YEARS = range(1900, 2201)
 
@@ -85,7 +87,10 @@ class Reader:
     def number(
         self, name: str, *, required: bool = False, least: int = 0, highest: int = 1_000_000
     ) -> int | None:
-        """Read a whole number; JSON numbers and text with full-width digits are taken alike."""
+        """Read a whole number; JSON numbers and text with full-width digits are taken alike.
+
+        What is wrong is None, so that no list breaks that is asked for one beyond its bounds.
+        """
         value = self._fields.get(name)
         if isinstance(value, int) and not isinstance(value, bool):
             number = value
@@ -102,7 +107,7 @@ class Reader:
             self.problems[name] = "too_small"
         elif number > highest:
             self.problems[name] = "too_large"
-        return number
+        return None if name in self.problems else number
 
     def check(self) -> None:
         """Raise FieldInvalid for one problem, FieldsInvalid for several."""

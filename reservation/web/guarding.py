@@ -7,9 +7,10 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from reservation.errors import Refusal
 from reservation.settings import settings
-from reservation.web.refusals import NoSuchPage
+from reservation.web.refusals import NoSuchPage, Unreadable
 
 LONGEST_PATH = 1000
+ZERO_BYTES = (b"\x00", b"%00")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 # Callers that bring no cookie and prove themselves by a token or a signature.
 WITHOUT_COOKIE = ("/api/", "/webhooks/", "/demo/provider/")
@@ -39,9 +40,14 @@ class Guard(ASGIMiddleware):
 
 
 def _refuse_unaddressable(scope: Scope) -> None:
-    """Refuse a path that no page can have; neither the database nor the file system would take it."""
+    """Refuse a path that no page can have, and a query with zero bytes.
+
+    Neither the database nor the file system would take them.
+    """
     if "\x00" in scope["path"] or len(scope["path"]) > LONGEST_PATH:
         raise NoSuchPage
+    if any(zero in scope["query_string"] for zero in ZERO_BYTES):
+        raise Unreadable
 
 
 def _refuse_foreign(scope: Scope) -> None:

@@ -10,17 +10,25 @@ import pytest
 from reservation.actors import Actor
 from reservation.bookings.actions import Booked
 from reservation.bookings.attending import NOTED_WITHIN, UseNotBegun, close_ended, note_attendance
-from reservation.bookings.extras import ExtraBelowZero, add_line, extra_lines, remove_line
+from reservation.bookings.extras import (
+    ExtraBelowZero,
+    LineAddedAlready,
+    LineTakenOffAlready,
+    add_line,
+    extra_lines,
+    remove_line,
+)
 from reservation.bookings.queries import booking
 from reservation.bookings.rules import NotPossibleNow
 from reservation.checkout.changing import add_line_and_refund
+from reservation.checkout.returning import claim_and_refund
 from reservation.checkout.settling import apply_session
 from reservation.database import execute, fetch, fetch_row, fetch_value
 from reservation.dates import moment
 from reservation.errors import FieldInvalid, NotAllowed
 from reservation.people.rules import STAFF_PRIVILEGES
 from reservation.policies.actions import set_policy
-from reservation.policies.terms import PaymentTerms, PenaltyTerms
+from reservation.policies.terms import CancellationTerms, PaymentTerms, PenaltyTerms, ReasonRate
 from tests import factories
 from tests.factories import AFTERNOON, MANAGER, MORNING, NOW, WEDNESDAY, wish
 
@@ -143,6 +151,40 @@ async def test_what_a_line_takes_off_goes_back(paid: Booked) -> None:
     with pytest.raises(ExtraBelowZero) as refused:
         await add_line(COUNTER, paid.ref, "さらに", -601, reason="申出", now=ENDS)
     assert refused.value.facts["left_yen"] == 600
+
+
+async def test_a_line_is_taken_off_once(paid: Booked) -> None:
+    added = await add_line(COUNTER, paid.ref, "延長1時間", 300, reason="片付けの遅れ", now=ENDS)
+    removed = await remove_line(COUNTER, paid.ref, added.line, reason="誤り", now=ENDS)
+    for line in (added.line, removed.line):
+        with pytest.raises(LineTakenOffAlready):
+            await remove_line(COUNTER, paid.ref, line, reason="誤り", now=ENDS)
+    assert await factories.owed(paid.ref) == 0
+    found = await extra_lines((await booking(paid.ref)).id)
+    assert [line.reversed for line in found] == [True, True]
+
+
+async def test_a_form_that_is_sent_twice_adds_one_line(paid: Booked) -> None:
+    line: Any = {"text": "延長1時間", "yen": 300, "reason": "片付けの遅れ"}
+    first = await add_line(COUNTER, paid.ref, **line, now=ENDS)
+    with pytest.raises(LineAddedAlready):
+        await add_line(COUNTER, paid.ref, **line, now=ENDS + timedelta(seconds=59))
+    await add_line(COUNTER, paid.ref, **line | {"yen": 200}, now=ENDS)
+    second = await add_line(COUNTER, paid.ref, **line, now=ENDS + timedelta(minutes=1))
+    for added in (first, second):
+        await remove_line(COUNTER, paid.ref, added.line, reason="誤り", now=ENDS + timedelta(minutes=1))
+    assert await factories.owed(paid.ref) == 200
+
+
+async def test_no_line_takes_off_what_went_back_after_a_claim(paid: Booked) -> None:
+    facts: dict[str, Any] = {"scope": "town", "scope_code": "", "valid_from": NOW.date(), "article": "規則"}
+    terms = CancellationTerms(reasons=(ReasonRate("weather", 70, claim_days=7),))
+    await set_policy(ADMIN, kind="cancellation", terms=terms, now=NOW, **facts)
+    await note_attendance(COUNTER, paid.ref, "no_show", {}, now=STARTS)
+    assert (await claim_and_refund(COUNTER, paid.ref, "weather", now=ENDS)).refund_yen == 700
+    with pytest.raises(ExtraBelowZero) as refused:
+        await add_line_and_refund(COUNTER, paid.ref, "訂正", -301, reason="申出", now=ENDS)
+    assert refused.value.facts["left_yen"] == 300
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import pytest
 
 from reservation.actors import Actor
 from reservation.bookings import rules
+from reservation.bookings.attending import note_attendance
 from reservation.bookings.cancelling import TooLateToCancel, cancel, cancel_application, outcome_of
-from reservation.bookings.claiming_back import ClaimElsewhere, ClaimNotPossible, ClaimTooLate
+from reservation.bookings.claiming_back import ClaimElsewhere, ClaimNotPossible, ClaimTooLate, may_be_claimed
 from reservation.bookings.queries import booking
-from reservation.bookings.rules import Wish
+from reservation.bookings.rules import SlotTaken, Wish
 from reservation.bookings.waiving import waive
 from reservation.checkout.refunding import cancel_and_refund
 from reservation.checkout.returning import cancel_application_and_refund, claim_and_refund
@@ -152,6 +153,25 @@ async def test_takayama_returns_everything_after_a_disaster_that_is_claimed_with
     assert await factories.doctor_says(now=after) == []
 
 
+async def test_a_share_is_claimed_back_once(resident: Actor) -> None:
+    reasons = (ReasonRate("weather", 50, claim_days=7), ReasonRate("disaster", 80, claim_days=7))
+    await rule(CancellationTerms(reasons=reasons), "規則第12条")
+    ref = await paid(resident)
+    after = moment(WEDNESDAY, 1000)
+    await note_attendance(COUNTER, ref, "no_show", {}, now=after)
+    await waive(
+        MANAGER, "weather", notice="大雪", from_on=WEDNESDAY, to_on=WEDNESDAY, now=moment(WEDNESDAY, 300)
+    )
+    assert [each.reason for each in await may_be_claimed(await booking(ref), now=after)] == ["weather"]
+    assert (await claim_and_refund(COUNTER, ref, "weather", now=after)).refund_yen == 500
+    assert await may_be_claimed(await booking(ref), now=after) == []
+    with pytest.raises(ClaimNotPossible):
+        await claim_and_refund(COUNTER, ref, "weather", now=after)
+    # A better reason, proved later, gives what is missing to its share of all that was paid.
+    assert (await claim_and_refund(COUNTER, ref, "disaster", now=after)).refund_yen == 300
+    assert await refunds(ref) == [(500, "claimed"), (300, "claimed")]
+
+
 async def test_what_was_used_or_is_ahead_cannot_be_claimed_back(resident: Actor) -> None:
     await rule(CancellationTerms(reasons=(ReasonRate("disaster", 100, 7),)), "規則第12条")
     ref = await paid(resident)
@@ -235,7 +255,7 @@ async def test_a_closure_in_the_past_still_moves_a_deadline(resident: Actor) -> 
     assert await returned(ref, moment(date(2026, 11, 21), 1440)) == 0
 
 
-async def test_a_slip_is_undone_for_some_minutes_without_loss_and_opens_at_once(resident: Actor) -> None:
+async def test_a_slip_is_undone_for_some_minutes_without_loss_and_opens_by_the_rule(resident: Actor) -> None:
     await rule(CancellationTerms(undo_minutes=10, user_until=Edge(days_before=30)), "要綱第5条")
     await rule(PenaltyTerms(late_cancellation_tenths=10, late_from=Edge(days_before=30)), "要綱第6条")
     await rule(ReleaseTerms("at_time"), "要綱第7条")
@@ -244,7 +264,8 @@ async def test_a_slip_is_undone_for_some_minutes_without_loss_and_opens_at_once(
     outcome = await cancel_and_refund(resident, ref, now=soon)
     assert (outcome.refund_yen, outcome.points, outcome.returning.why) == (1000, None, "undo")
     assert await fetch_value("SELECT count(*) FROM penalty_point") == 0
-    assert (await booked(await factories.person(), now=soon)).state == "held", "open at once"
+    with pytest.raises(SlotTaken):
+        await booked(await factories.person(), now=soon)
     other = await paid(resident, wish(span=EVENING))
     with pytest.raises(TooLateToCancel):
         await cancel(resident, other, now=NOW + timedelta(minutes=10))

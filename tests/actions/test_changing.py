@@ -20,9 +20,12 @@ from reservation.bookings.changing import (
     wish_of_booking,
 )
 from reservation.bookings.deciding import approve, withdraw
+from reservation.bookings.lapsing import lapse_overdue
 from reservation.bookings.queries import booking
 from reservation.bookings.reducing import decide_reduction
 from reservation.checkout.changing import approve_and_refund, change_and_refund
+from reservation.checkout.counter import hand_out_refund, take_payment
+from reservation.checkout.refunding import cancel_and_refund
 from reservation.checkout.settling import apply_session
 from reservation.database import fetch, fetch_value
 from reservation.dates import moment
@@ -34,6 +37,7 @@ from reservation.policies.terms import (
     ApprovalTerms,
     CancellationTerms,
     ChangeTerms,
+    PenaltyTerms,
     Quota,
     QuotaTerms,
     opening_from,
@@ -297,3 +301,75 @@ async def test_the_staff_of_another_facility_change_nothing(paid: Booked) -> Non
     with pytest.raises(NotAllowed):
         await change(elsewhere, paid.ref, await wanted(paid.ref, people=6), now=NOW)
     assert (await change(COUNTER, paid.ref, await wanted(paid.ref, people=6), now=NOW)).state == "confirmed"
+
+
+async def test_changing_first_and_withdrawing_then_is_a_late_cancellation_too(resident: Actor) -> None:
+    made = await booked(resident, wish("t-free"))
+    assert made.state == "confirmed"
+    await rule("penalties", PenaltyTerms(late_cancellation_tenths=10, late_from=Edge(days_before=365)))
+    await rule("approval", ApprovalTerms(purposes=("music",)))
+    fresh = await booked(resident, wish("t-free", SATURDAY, purpose="music"))
+    assert (await changed(resident, fresh.ref, people=3)).state == "awaiting_approval"
+    assert (await withdraw(resident, fresh.ref, now=NOW)).points is None
+    assert (await changed(resident, made.ref, purpose="music")).state == "awaiting_approval"
+    gone = await withdraw(resident, made.ref, now=NOW)
+    assert gone.points is not None
+    assert (gone.points.kind, gone.points.tenths) == ("late_cancellation", 10)
+
+
+# ---- money that is on its way back pays for nothing ----
+
+
+async def test_what_was_paid_for_the_old_purpose_and_goes_back_does_not_pay_after_the_approval(
+    resident: Actor,
+) -> None:
+    await rule("approval", ApprovalTerms(purposes=("music",)))
+    made = await booked(resident)
+    page = await factories.attempted(made.ref)
+    assert (await changed(resident, made.ref, purpose="music")).state == "awaiting_approval"
+    await apply_session("ward", await factories.session_of(page), now=NOW)
+    assert await fetch_value("SELECT sum(yen) FROM refund WHERE state = 'due'") == 1000
+    await approve_and_refund(MANAGER, made.ref, now=NOW)
+    stands = await booking(made.ref)
+    assert stands.state == "awaiting_payment"
+    assert stands.held_until is not None
+    assert await factories.doctor_says(now=NOW) == []
+
+
+async def test_there_and_back_is_paid_anew_once_its_fee_is_going_back(resident: Actor) -> None:
+    made = await booked(resident)
+    await take_payment(COUNTER, made.ref, yen=1000, method="cash", now=NOW)
+    await changed(resident, made.ref, room="t-free")
+    done = await changed(resident, made.ref, room="t-meeting")
+    assert (done.state, done.owed_yen) == ("awaiting_payment", 1000)
+    assert done.held_until is not None
+    await take_payment(COUNTER, made.ref, yen=1000, method="cash", now=NOW)
+    assert await factories.state_of(made.ref) == "confirmed"
+    await hand_out_refund(COUNTER, await fetch_value("SELECT ref FROM refund"), now=NOW)
+    assert await factories.owed(made.ref) == 0
+    assert await factories.doctor_says(now=NOW) == []
+
+
+async def test_there_and_back_lapses_where_its_fee_went_back(resident: Actor) -> None:
+    made = await booked(resident)
+    await take_payment(COUNTER, made.ref, yen=1000, method="cash", now=NOW)
+    await changed(resident, made.ref, room="t-free")
+    await changed(resident, made.ref, room="t-meeting")
+    await hand_out_refund(COUNTER, await fetch_value("SELECT ref FROM refund"), now=NOW)
+    assert await factories.owed(made.ref) == 1000
+    await lapse_overdue(now=NOW + timedelta(hours=2))
+    assert await factories.state_of(made.ref) == "lapsed"
+    assert await factories.owed(made.ref) == 0
+
+
+async def test_cancelling_keeps_only_what_is_not_going_back_already(resident: Actor) -> None:
+    await rule("cancellation", CancellationTerms())
+    made = await booked(resident, wish(span=AFTERNOON))
+    await pay(made)
+    await changed(resident, made.ref, span=MORNING)
+    await changed(resident, made.ref, span=AFTERNOON)
+    done = await cancel_and_refund(resident, made.ref, now=NOW + timedelta(hours=1))
+    assert (done.refund_yen, done.kept_yen) == (0, 1000)
+    assert await fetch_value("SELECT sum(yen) FROM refund") == 500
+    assert await factories.owed(made.ref) == -500
+    assert await factories.doctor_says(now=NOW) == []

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from reservation.actors import Actor
 from reservation.bookings.blocking import block, block_all, lift, lift_series, whole
+from reservation.bookings.deciding import approve
+from reservation.bookings.queries import booking
 from reservation.bookings.rules import NotPossibleNow, RoomClosed, SlotTaken
+from reservation.checkout.changing import change_and_refund
 from reservation.checkout.refunding import cancel_and_refund, refund_due
 from reservation.checkout.settling import apply_session
 from reservation.closures import reviewing
@@ -35,6 +38,9 @@ from reservation.dates import moment
 from reservation.errors import FieldInvalid, NotAllowed
 from reservation.facilities.rules import ClosedRule
 from reservation.people.rules import STAFF_PRIVILEGES
+from reservation.policies.actions import set_policy
+from reservation.policies.terms import ApprovalTerms
+from reservation.spans import Span
 from tests.factories import (
     AFTERNOON,
     EVENING,
@@ -255,6 +261,43 @@ async def test_whoever_is_moved_to_a_dearer_room_pays_no_more(resident: Actor) -
     assert await doctor_says() == []
 
 
+async def _moved_to_the_evening(ref: str) -> None:
+    """Let a closing move a booking from the morning, 1000 yen, to the evening, 2000 yen."""
+    plan = await planned(replace_asked(MEETING, start=540, end=720))
+    await choose(MANAGER, plan, {ref: Choice("move", "t-meeting", WEDNESDAY, EVENING)}, now=NOW)
+    await done(plan)
+    assert (await booking(ref)).total_yen == 2000
+
+
+@pytest.mark.parametrize(
+    ("span", "costs", "extra"), [(MORNING, 1000, 0), (AFTERNOON, 1000, -500), (EVENING, 1000, -1000)]
+)
+async def test_what_was_waived_does_not_outlast_what_it_was_waived_for(
+    resident: Actor, span: Span, costs: int, extra: int
+) -> None:
+    ref = await paid(resident)
+    await _moved_to_the_evening(ref)
+    thursday = WEDNESDAY + timedelta(days=1)
+    await change_and_refund(resident, ref, wish(on=thursday, span=span), now=NOW)
+    found = await booking(ref)
+    assert (found.total_yen + found.extra_yen, found.extra_yen) == (costs, extra)
+    assert (await owed(ref), await going_back(ref)) == (0, 0)
+    assert await doctor_says() == []
+
+
+async def test_what_is_not_approved_yet_does_not_become_dearer_by_a_move(resident: Actor) -> None:
+    await set_policy(
+        replace(MANAGER, privileges=STAFF_PRIVILEGES["manager"] | STAFF_PRIVILEGES["admin"]), "approval",
+        ApprovalTerms(always=True), valid_from=NOW.date(), now=NOW, article="規則第3条",
+    )  # fmt: skip
+    ref = (await booked(resident)).ref
+    await _moved_to_the_evening(ref)
+    assert (await state_of(ref), await owed(ref)) == ("awaiting_approval", 0)
+    await approve(MANAGER, ref, now=NOW)
+    assert (await state_of(ref), await owed(ref)) == ("awaiting_payment", 1000)
+    assert await doctor_says() == []
+
+
 async def test_what_is_revoked_goes_back_in_full_with_a_decision(resident: Actor) -> None:
     ref = await paid(resident)
     plan = await planned()
@@ -372,6 +415,16 @@ async def test_a_closure_writes_a_closed_rule_and_ends_again(resident: Actor) ->
         await booked(resident)
     assert await doctor_says() == []
     assert await end_closing(MANAGER, plan, reason="早く終わった", now=NOW) == 1
+    await booked(resident)
+    assert await doctor_says() == []
+
+
+async def test_a_closure_that_has_not_begun_is_taken_back_as_a_whole(resident: Actor) -> None:
+    rule = ClosedRule("weekday", "works", "改修", 0, 1440, weekday=2, valid_from=WEDNESDAY)
+    plan = await planned(Asked(("t-house",), rule=rule), kind="closure")
+    await done(plan)
+    assert await end_closing(MANAGER, plan, reason="取りやめ", now=NOW) == 1
+    assert await fetch_value("SELECT count(*) FROM closed_rule WHERE valid_to < valid_from") == 0
     await booked(resident)
     assert await doctor_says() == []
 

@@ -7,12 +7,17 @@ from typing import Any
 import pytest
 
 from reservation.actors import Actor
+from reservation.bookings.lapsing import lapse_overdue
+from reservation.bookings.queries import booking
 from reservation.bookings.rules import HoldEnded, NotPossibleNow
 from reservation.checkout.counter import AmountDiffers, cancel_payment, hand_out_refund, take_payment
 from reservation.checkout.refunding import cancel_and_refund, send_due_refunds
 from reservation.checkout.settling import apply_session
 from reservation.database import execute, fetch_row, fetch_value
+from reservation.dates import moment
 from reservation.errors import FieldInvalid, NotAllowed
+from reservation.policies.actions import set_policy
+from reservation.policies.terms import PaymentTerms
 from tests import factories
 from tests.factories import AFTERNOON, MANAGER, NOW, booked, doctor_says, owed, state_of, wish
 
@@ -117,6 +122,28 @@ async def test_a_payment_typed_in_by_mistake_is_taken_back_with_a_reason(residen
     with pytest.raises(NotPossibleNow):
         await cancel_payment(COUNTER, payment, reason="二度目", now=NOW)
     assert (await factories.acts(ref))[-1] == "payment.cancelled"
+
+
+async def test_a_booking_whose_payment_was_taken_back_is_paid_today_or_lapses(resident: Actor) -> None:
+    ref = (await booked(resident)).ref
+    await cancel_payment(COUNTER, await _taken(ref), reason="別の予約と取り違え", now=NOW)
+    midnight = moment(NOW.date(), 1440)
+    facts = await booking(ref)
+    assert (facts.state, facts.held_until) == ("awaiting_payment", midnight)
+    assert await fetch_value("SELECT min(lapses_at) FROM claim") == midnight
+    assert await doctor_says() == []
+    await lapse_overdue(now=midnight)
+    assert (await state_of(ref), await owed(ref)) == ("lapsed", 0)
+    assert await doctor_says(now=midnight) == []
+
+
+async def test_where_the_fee_is_due_at_the_counter_a_payment_taken_back_ends_no_term(resident: Actor) -> None:
+    await set_policy(MANAGER, "payment", PaymentTerms(at_counter=True), valid_from=NOW.date(), now=NOW)
+    ref = (await booked(resident)).ref
+    await cancel_payment(COUNTER, await _taken(ref), reason="別の予約と取り違え", now=NOW)
+    facts = await booking(ref)
+    assert (facts.state, facts.held_until) == ("awaiting_payment", None)
+    assert await doctor_says() == []
 
 
 async def _attempt_over(*refs: str) -> str:

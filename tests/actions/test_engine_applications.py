@@ -13,7 +13,6 @@ from reservation.bookings.actions import repeatable
 from reservation.bookings.applications import (
     Application,
     EventNotice,
-    TooManyBookings,
     add_document,
     application_of,
     apply_for,
@@ -31,6 +30,7 @@ from reservation.bookings.attaching import (
     kind_of,
     paper_of,
 )
+from reservation.bookings.registering import TooManyBookings
 from reservation.database import execute, fetch, fetch_value
 from reservation.errors import FieldInvalid, NotAllowed, NotFound
 from reservation.policies.actions import set_policy

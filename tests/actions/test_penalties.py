@@ -16,6 +16,7 @@ from reservation.bookings.queries import booking, own_bookings
 from reservation.bookings.rules import Suspended
 from reservation.bookings.waiving import waive
 from reservation.checkout.returning import decide_and_refund, let_fall
+from reservation.checkout.settling import apply_session
 from reservation.database import execute, fetch, fetch_value
 from reservation.dates import day_of, moment
 from reservation.errors import FieldInvalid, FieldsInvalid, NotAllowed, NotFound
@@ -116,6 +117,21 @@ async def test_shibuya_stops_a_late_cancellation_for_thirty_days_everywhere(resi
     assert len(await own_bookings(resident.id, limit=10)) == 3
     await cancel(resident, kept, now=late)
     assert await factories.doctor_says(now=late) == []
+
+
+async def test_a_late_payment_does_not_pass_a_stop(resident: Actor) -> None:
+    await rule(SHIBUYA, "要綱第10条")
+    late = moment(WEDNESDAY - timedelta(days=7), 0)
+    stopping_one = await free(resident)
+    ref = (await booked(resident, wish(on=SATURDAY), now=late)).ref
+    page = await factories.attempted(ref, now=late)
+    later = late + timedelta(minutes=31)
+    await lapse_overdue(now=later)
+    await cancel(resident, stopping_one, now=later)
+    assert await stop_of(resident, today=day_of(later)) is not None
+    assert await apply_session("ward", await factories.session_of(page), now=later) == "paid_late"
+    assert await factories.state_of(ref) == "lapsed"
+    assert await fetch_value("SELECT sum(yen) FROM refund WHERE state = 'due'") == 1200
 
 
 async def test_shibuya_stops_a_no_show_for_longer(resident: Actor) -> None:

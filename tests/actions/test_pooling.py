@@ -120,7 +120,10 @@ async def test_a_registrant_enters_once_for_a_slot_and_may_take_it_back(pooling:
         await enter_pool(actor, wish("t-meeting", TUESDAY, people=6), via="web", now=DURING)
     with pytest.raises(NotFound):
         await withdraw_entry(await factories.person(), first.ref, now=DURING)
-    assert await withdraw_entry(actor, first.ref, now=DURING) == first.pool
+    with pytest.raises(NotFound):
+        await withdraw_entry(actor, first.ref, now=DURING, pool="elsewhere")
+    assert [each.withdrawn_at for each in await all_of(first.pool)] == [None]
+    assert await withdraw_entry(actor, first.ref, now=DURING, pool=first.pool) == first.pool
     again = await entered(actor)
     assert again.number == 2
     with pytest.raises(rules.PoolClosed):

@@ -1,6 +1,8 @@
 """How a slot that was given back opens again: at once, at a published time, at a random moment after it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,17 +15,22 @@ from reservation.availability.rules import Question
 from reservation.availability.why import explained
 from reservation.bookings.blocking import block
 from reservation.bookings.cancelling import cancel
+from reservation.bookings.changing import change, wish_of_booking
 from reservation.bookings.lapsing import lapse_overdue
 from reservation.bookings.queries import booking
-from reservation.bookings.releasing import give_back, open_due, reopens_from
+from reservation.bookings.releasing import open_due, reopens_from
 from reservation.bookings.rules import SlotTaken
 from reservation.database import execute, fetch, fetch_row, fetch_value
 from reservation.dates import local, moment
 from reservation.policies.actions import set_policy
 from reservation.policies.reopening import LEAST_AHEAD, reopening
 from reservation.policies.terms import ReleaseTerms
+from reservation.spans import Span
+from reservation.waiting.answering import accept
+from reservation.waiting.entering import enter
+from reservation.waiting.offering import offer_released
 from tests import factories
-from tests.factories import MANAGER, MORNING, NOW, WEDNESDAY, booked, wish
+from tests.factories import AFTERNOON, EVENING, MANAGER, MORNING, NOW, WEDNESDAY, booked, wish
 
 pytestmark = pytest.mark.anyio
 
@@ -100,16 +107,6 @@ async def test_a_hold_that_lapses_opens_by_the_same_rule(resident: Actor) -> Non
     with pytest.raises(SlotTaken):
         await booked(await factories.person(), now=later)
     assert (await booked(await factories.person(), now=TOMORROW)).state == "held"
-
-
-async def test_what_is_given_back_at_once_is_free_whatever_the_rule_says(resident: Actor) -> None:
-    await released_by(AT_NINE)
-    made = await booked(resident)
-    facts = await booking(made.ref)
-    await execute("UPDATE booking SET state = 'cancelled', held_until = NULL")
-    assert await give_back(facts, now=NOW, at_once=True) is None
-    assert await fetch_value("SELECT count(*) FROM release") == 0
-    assert (await booked(await factories.person())).state == "held"
 
 
 async def test_too_short_before_the_use_a_slot_is_free_at_once(resident: Actor) -> None:
@@ -200,3 +197,56 @@ def test_a_slot_never_opens_before_its_published_time_nor_too_late_to_be_used(
 
 def test_at_once_is_at_once() -> None:
     assert reopening(ReleaseTerms(), TOMORROW, now=NOW, below=lambda n: n - 1) is None
+
+
+async def changed(actor: Actor, ref: str, **other: Any) -> None:
+    await change(actor, ref, replace(wish_of_booking(await booking(ref)), **other), now=NOW)
+
+
+async def test_what_a_change_leaves_behind_in_its_room_opens_by_the_rule(resident: Actor) -> None:
+    await released_by(AT_NINE)
+    made = await booked(resident)
+    await changed(resident, made.ref, span=EVENING)
+    other = await factories.person()
+    assert not await is_found(NOW)
+    with pytest.raises(SlotTaken):
+        await booked(other)
+    assert await factories.doctor_says() == []
+    assert await is_found(TOMORROW)
+    assert (await booked(other, now=TOMORROW)).state == "held"
+
+
+async def test_only_the_part_of_a_slot_that_a_change_gives_up_is_shut(resident: Actor) -> None:
+    await released_by(AT_NINE)
+    made = await booked(resident, wish(span=Span(MORNING.start, AFTERNOON.end)))
+    await changed(resident, made.ref, span=AFTERNOON)
+    assert await factories.claims_of(made.ref) == ["p-meeting"]
+    row = await fetch_row("SELECT starts_at, ends_at FROM release")
+    assert row is not None
+    assert tuple(row) == (moment(WEDNESDAY, MORNING.start), moment(WEDNESDAY, AFTERNOON.start))
+    with pytest.raises(SlotTaken):
+        await booked(await factories.person())
+    assert await factories.doctor_says() == []
+
+
+async def test_who_waits_for_what_a_change_gives_up_is_asked_first(resident: Actor) -> None:
+    await released_by(ReleaseTerms(waiting_list=True))
+    made = await booked(resident)
+    waiter = await factories.person()
+    entry = await enter(waiter, wish(), via="web", now=NOW)
+    await changed(resident, made.ref, people=3)
+    assert await fetch_value("SELECT count(*) FROM release") == 0
+    await changed(resident, made.ref, span=EVENING)
+    with pytest.raises(SlotTaken):
+        await booked(await factories.person())
+    assert await offer_released(now=NOW) == 1
+    assert (await accept(waiter, entry, via="web", now=NOW)).state == "held"
+    assert await factories.doctor_says() == []
+
+
+async def test_a_change_within_its_slot_releases_nothing(resident: Actor) -> None:
+    await released_by(AT_NINE)
+    made = await booked(resident)
+    await changed(resident, made.ref, people=3, purpose="music")
+    assert await fetch_value("SELECT count(*) FROM release") == 0
+    assert await fetch_value("""SELECT count(*) FROM "use" WHERE kind = 'release'""") == 0

@@ -1,5 +1,6 @@
 """What comes late, twice, broken or in the wrong order: money and slots still end where they belong."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,8 @@ from reservation.bookings import claims
 from reservation.bookings.lapsing import extend_hold, lapse_overdue
 from reservation.bookings.queries import booking
 from reservation.bookings.rules import NotPossibleNow
+from reservation.checkout.changing import change_and_refund
+from reservation.checkout.counter import take_payment
 from reservation.checkout.inbox import handle_due_events
 from reservation.checkout.paying import PaymentUnavailable, begin_payment, voucher_ends_at
 from reservation.checkout.refunding import cancel_and_refund, refund_due, retry_refund, send_due_refunds
@@ -20,6 +23,8 @@ from reservation.checkout.sweeping import sweep
 from reservation.database import execute, fetch, fetch_row, fetch_value
 from reservation.dates import moment
 from reservation.errors import NotAllowed, NotFound
+from reservation.policies.actions import set_policy
+from reservation.policies.terms import Quota, QuotaTerms
 from reservation.settings import settings
 from tests import factories
 from tests.double_server import Till, opened, till
@@ -130,6 +135,10 @@ async def test_a_refund_that_fails_later_is_left_for_the_office_and_sent_anew(ti
     old = await fetch_value("SELECT ref FROM refund")
     with pytest.raises(NotAllowed):
         await retry_refund(await factories.person(), old, now=clock.now())
+    with pytest.raises(NotAllowed):
+        await retry_refund(
+            replace(MANAGER, facilities=frozenset({"elsewhere"})), old, now=clock.now()
+        )  # fmt: skip
     with pytest.raises(NotFound):
         await retry_refund(MANAGER, "none", now=clock.now())
     new = await retry_refund(MANAGER, old, now=clock.now())
@@ -384,3 +393,74 @@ async def test_a_voucher_does_not_keep_a_slot_beyond_the_start_of_the_use(reside
     await _voucher(await attempted(ref, now=now), at=now, now=now)
     assert (await booking(ref)).held_until == begins
     assert await fetch_value("SELECT expires_at FROM attempt") == moment(date(2026, 12, 4), 1440)
+
+
+# ---- paid in part, and paid when somebody else's rule speaks by now ----
+
+
+async def _paid_in_part(actor: Actor) -> str:
+    """Open the page of 1,000 yen, change to what costs 1,500, and pay the old page."""
+    ref = (await booked(actor)).ref
+    page = await attempted(ref)
+    await change_and_refund(actor, ref, wish(span=AFTERNOON), now=NOW)
+    assert await apply_session("ward", await session_of(page), now=NOW) == "paid"
+    return ref
+
+
+async def test_a_payment_in_part_leaves_a_hold_as_it_is(resident: Actor) -> None:
+    ref = await _paid_in_part(resident)
+    facts = await booking(ref)
+    assert (facts.state, facts.held_until) == ("held", HOLD_ENDS)
+    assert await factories.owed(ref) == 500
+    assert not {"booking-confirmed", "payment-received-late"} & set(await factories.notices(ref))
+    assert await factories.doctor_says(now=NOW) == []
+    await take_payment(MANAGER, ref, yen=500, method="cash", now=NOW)
+    assert await factories.state_of(ref) == "confirmed"
+    assert await factories.doctor_says(now=NOW) == []
+
+
+async def test_what_was_paid_in_part_goes_back_once_the_hold_lapsed(resident: Actor) -> None:
+    ref = await _paid_in_part(resident)
+    await lapse_overdue(now=HOLD_ENDS)
+    for _ in range(2):
+        await sweep(now=LATE)
+    rows = await fetch("SELECT yen, cause FROM refund")
+    assert [(row["yen"], row["cause"]) for row in rows] == [(1000, "lapsed")]
+    assert await factories.state_of(ref) == "lapsed"
+    assert await factories.doctor_says(now=LATE) == []
+
+
+async def test_a_payment_in_part_does_not_claim_a_lapsed_slot_again(resident: Actor) -> None:
+    ref = (await booked(resident)).ref
+    page = await attempted(ref)
+    await change_and_refund(resident, ref, wish(span=AFTERNOON), now=NOW)
+    await lapse_overdue(now=HOLD_ENDS)
+    assert await apply_session("ward", await session_of(page), now=LATE) == "paid_late"
+    assert await factories.state_of(ref) == "lapsed"
+    assert await fetch_value("SELECT sum(yen) FROM refund") == 1000
+
+
+async def test_a_late_payment_does_not_pass_a_limit(resident: Actor) -> None:
+    await set_policy(
+        MANAGER, "quotas", QuotaTerms((Quota(1, counted_in="town"),)), valid_from=NOW.date(), now=NOW
+    )  # fmt: skip
+    ref = (await booked(resident)).ref
+    page = await attempted(ref)
+    await lapse_overdue(now=HOLD_ENDS)
+    await booked(resident, wish(span=EVENING), now=LATE)
+    assert await apply_session("ward", await session_of(page), now=LATE) == "paid_late"
+    assert await factories.state_of(ref) == "lapsed"
+    assert await refund_due((await booking(ref)).id) == 1000
+    assert await factories.doctor_says(now=LATE) == []
+
+
+async def test_a_late_payment_below_the_limit_still_claims_again(resident: Actor) -> None:
+    await set_policy(
+        MANAGER, "quotas", QuotaTerms((Quota(1, counted_in="town", lapsed_days=7),)), now=NOW,
+        valid_from=NOW.date(),
+    )  # fmt: skip
+    ref = (await booked(resident)).ref
+    page = await attempted(ref)
+    await lapse_overdue(now=HOLD_ENDS)
+    assert await apply_session("ward", await session_of(page), now=LATE) == "paid"
+    assert await factories.state_of(ref) == "confirmed"

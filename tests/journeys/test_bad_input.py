@@ -4,19 +4,21 @@
 
 from datetime import timedelta
 from typing import Any, cast
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 
 from reservation import clock, dates
 from reservation.app import create_app
+from reservation.bookings import registering
 from reservation.bookings.actions import book
 from reservation.bookings.rules import Wish
 from reservation.database import execute, fetch_value
 from reservation.spans import Span
 from reservation.web import wording
 from tests import factories
-from tests.journeys.conftest import Inside, a_booking, free_day
+from tests.journeys.conftest import Inside, a_booking, free_day, staff_session
 
 pytestmark = pytest.mark.anyio
 
@@ -458,6 +460,114 @@ async def test_an_address_or_a_method_that_is_none_is_told_in_the_readers_langua
         "/api/v1/quotes", content=b"x" * 1_000_001, headers={"Content-Type": "application/json"}
     )
     problem(large, 413, "too_large")
+
+
+RUNS = [a_booking(room="t-free", until=(free_day() + timedelta(days=92)).isoformat())]
+TOO_MANY: dict[str, tuple[dict[str, Any], str]] = {
+    "many bookings": ({"bookings": [a_booking()] * 101}, "too_many_bookings"),
+    "long runs": ({"bookings": RUNS * 100}, "too_many_bookings"),
+    "many papers": ({"bookings": [a_booking()], "documents": [{"name": "a.txt", "content": "eA=="}] * 6},
+                    "too_many_documents"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TOO_MANY)
+async def test_an_application_of_too_much_is_refused_before_it_is_planned(
+    inside: Inside, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("planned")
+
+    monkeypatch.setattr(registering, "offered", never)
+    body, code = TOO_MANY[case]
+    answer = await inside.post("/api/v1/applications", json=body, headers=inside.bearer)
+    assert answer.status_code < 500
+    assert answer.json()["code"] == code
+    assert await fetch_value("SELECT count(*) FROM booking") == 0
+
+
+async def test_a_page_of_long_runs_is_refused_before_it_is_planned(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("planned")
+
+    monkeypatch.setattr(registering, "offered", never)
+    form = {f"item.{place}": urlencode(RUNS[0]) for place in range(50)}
+    page = await inside.post("/applications", data=form, headers=inside.cookie)
+    plain(page)
+    assert 400 <= page.status_code < 500
+
+
+async def test_the_body_of_an_application_has_room_for_five_papers_and_no_more(inside: Inside) -> None:
+    headers = {**inside.bearer, "Content-Type": "application/json"}
+    large = await inside.post("/api/v1/applications", content=b" " * 34_333_341, headers=headers)
+    problem(large, 413, "too_large")
+    read = await inside.post("/api/v1/applications", content=b" " * 34_333_340, headers=headers)
+    assert read.status_code in {400, 422}
+
+
+LISTS = ("closings", "penalties", "bookings", "notices", "journal", "today")
+
+
+async def test_a_list_begins_anew_or_refuses_where_it_is_asked_beyond_its_bounds(inside: Inside) -> None:
+    manager = await staff_session("manager")
+    for name, value in (("before", "9" * 19), ("before", "-1"), ("page", "9" * 30), ("day", "9" * 400)):
+        paths = [(f"/staff/{each}", manager) for each in LISTS] + [("/me", inside.cookie)]
+        for path, headers in paths:
+            answer = await inside.get(path, params={name: value}, headers=headers)
+            plain(answer)
+            assert answer.status_code in {200, 422}, (path, name, answer.status_code)
+
+
+async def test_zero_bytes_in_a_query_are_refused_for_every_page(inside: Inside) -> None:
+    manager = await staff_session("manager")
+    for path in ("/staff/book?person", "/staff/book/room?person", "/staff/bookings?facility",
+                 "/staff/today?facility", "/availability?q", "/bookings/new?a%00"):  # fmt: skip
+        page = await inside.get(f"{path}=a%00b", headers=manager)
+        plain(page)
+        assert page.status_code == 400
+        assert 'role="alert"' in page.text
+    problem(await inside.get("/api/v1/availability?q=%00"), 400, "unreadable")
+    assert (await inside.get("/availability?q=%2500")).status_code == 200
+
+
+async def test_a_number_of_a_row_that_no_row_can_have_is_not_there(inside: Inside) -> None:
+    manager = await staff_session("manager")
+    for number in ("9" * 20, "-" + "9" * 20, "9223372036854775807", "9" * 900):
+        for path in (
+            f"/staff/penalty-points/{number}/withdrawal",
+            f"/staff/facilities/t-house/closed/{number}/end",
+        ):
+            form = {"reason": "理由", "valid_to": free_day().isoformat()}
+            answer = await inside.post(path, data=form, headers=manager)
+            plain(answer)
+            assert answer.status_code == 404, (path, answer.status_code)
+
+
+async def test_digits_without_end_are_refused_in_every_form(inside: Inside) -> None:
+    made = await inside.post("/api/v1/bookings", json=a_booking(), headers=inside.bearer)
+    ref, manager = made.json()["ref"], await staff_session("manager")
+    for digits in ("9" * 5000, "9" * 12, "10000001"):
+        form = {"preset": f"{digits} 延長", "reason": "理由"}
+        answer = await inside.post(f"/staff/bookings/{ref}/lines", data=form, headers=manager)
+        plain(answer)
+        assert answer.status_code == 422
+    most = {"preset": "10000000 延長", "times": "100", "reason": "理由"}
+    answer = await inside.post(f"/staff/bookings/{ref}/lines", data=most, headers=manager)
+    assert answer.status_code == 422
+    assert await fetch_value("SELECT count(*) FROM extra_line") == 0
+    for without in ("9" * 5000, "²", "-1", "1"):
+        listed = {"item.0": urlencode(a_booking()), **a_booking(), "without": without}
+        answer = await inside.post("/applications/new", data=listed, headers=inside.cookie)
+        plain(answer)
+        assert answer.status_code == 200
+    for name in ("room=t-meeting%00&", "equipment.%00=1&", "equipment.t%0a=1&"):
+        item = {"item.0": name + urlencode(a_booking()), "room": "t-meeting", "idempotency_key": "k"}
+        answer = await inside.post("/applications", data=item, headers=inside.cookie)
+        plain(answer)
+        if "equipment" in name:
+            assert answer.status_code == 422
 
 
 async def test_while_no_connection_is_open_pages_and_api_say_so(anyio_backend: str) -> None:

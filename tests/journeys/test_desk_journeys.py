@@ -219,10 +219,19 @@ async def test_what_was_paid_in_cash_is_handed_out_at_the_counter(inside: Inside
     await act(inside, desk, ref, "payments", yen=str(owed), method="cash")
     preview = await inside.get(f"/staff/bookings/{ref}/cancellation", headers=desk)
     assert f"{owed:,}円" in preview.text
+    for unknown in ("web", "pigeon"):
+        refused = await act(inside, desk, ref, "cancellation", reason="user", via=unknown)
+        assert refused.status_code == 422
     answer = await act(inside, desk, ref, "cancellation", reason="user", note="電話", via="phone")
     assert answer.status_code == 303, answer.text
     home = await inside.get("/staff", headers=desk)
     assert f"/staff/bookings/{ref}#refunds" in home.text
+    page = await inside.get(f"/staff/bookings/{ref}", headers=desk)
+    await execute("UPDATE refund SET state = 'failed'")
+    failed = await inside.get(f"/staff/bookings/{ref}", headers=desk)
+    assert "もう一度返金する" in failed.text
+    again = await act(inside, desk, ref, "refunds/retry", refund=hidden(failed.text, "refund"))
+    assert again.status_code == 303
     page = await inside.get(f"/staff/bookings/{ref}", headers=desk)
     handed = await act(inside, desk, ref, "refunds", refund=hidden(page.text, "refund"))
     assert handed.status_code == 303

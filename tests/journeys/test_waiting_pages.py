@@ -143,6 +143,10 @@ async def test_the_desk_enters_a_draw_held_in_person(inside: Inside, desk: dict[
     path = (await pressed(inside, "/bookings", FORM)).headers["location"]
     staff_path = f"/staff{path}"
     assert path.removeprefix("/pools/") in await page(inside, "/staff/pools", desk)
+    entry = await fetch_value("SELECT ref FROM pool_entry")
+    elsewhere = await pressed(inside, f"/staff/pools/elsewhere/entries/{entry}/withdrawal", headers=desk)
+    assert elsewhere.status_code == 404
+    assert await fetch_value("SELECT withdrawn_at FROM pool_entry") is None
     assert (await pressed(inside, f"{staff_path}/meeting", headers=desk)).status_code == 303
     await execute("UPDATE pool SET closes_at = opens_at + interval '1 second'")
     wrong = await pressed(inside, f"{staff_path}/order", {"order": "2", "minutes": "立会い"}, desk)

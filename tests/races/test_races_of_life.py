@@ -1,6 +1,8 @@
 """Decisions and changes at one moment, over real connections: one wins, and nothing is lost."""
 
 import asyncio
+import contextlib
+import contextvars
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from dataclasses import replace
@@ -11,11 +13,18 @@ import pytest
 from reservation import database
 from reservation.actors import Actor
 from reservation.bookings.actions import Booked
+from reservation.bookings.applications import Application, apply_for
 from reservation.bookings.cancelling import cancel
 from reservation.bookings.changing import change, wish_of_booking
 from reservation.bookings.deciding import approve, disapprove
 from reservation.bookings.decisions import decide
 from reservation.bookings.queries import booking
+from reservation.checkout.counter import cancel_payment, take_payment
+from reservation.checkout.paying import begin_application_payment
+from reservation.checkout.provider import ProviderRefund
+from reservation.checkout.refunding import cancel_and_refund, refund_due
+from reservation.checkout.refunds import apply_refund
+from reservation.checkout.settling import apply_session
 from reservation.errors import Refusal
 from reservation.people.rules import STAFF_PRIVILEGES
 from reservation.policies.actions import set_policy
@@ -137,4 +146,102 @@ async def test_a_change_and_a_cancellation_come_one_after_the_other(town: None) 
     assert await factories.state_of(made.ref) == "cancelled"
     assert await factories.claims_of(made.ref) == []
     assert await factories.owed(made.ref) == 0
+    assert await factories.doctor_says() == []
+
+
+async def test_who_waits_behind_a_change_of_room_finds_the_booking_as_it_is_then(town: None) -> None:
+    holder = await factories.person()
+    made = await booked(holder)
+    changed, waiting = asyncio.Event(), asyncio.Event()
+
+    async def move() -> None:
+        async with database.transaction():
+            await moved(holder, made, room="t-free")
+            changed.set()
+            await waiting.wait()
+            await asyncio.sleep(0.3)
+
+    async def give_up() -> Any:
+        await changed.wait()
+        waiting.set()
+        return await cancel(holder, made.ref, now=NOW)
+
+    async def read() -> Any:
+        await changed.wait()
+        async with database.transaction():
+            return await booking(made.ref, lock=True)
+
+    _, found, _ = await asyncio.gather(move(), read(), give_up())
+    assert (found.room, found.room_name != "", len(found.parts)) == ("t-free", True, 1)
+    assert await factories.state_of(made.ref) == "cancelled"
+    assert await factories.claims_of(made.ref) == []
+    assert await factories.doctor_says() == []
+
+
+async def test_paying_an_application_locks_its_bookings_in_the_order_of_their_keys(town: None) -> None:
+    holder = await factories.person()
+    await apply_for(holder, Application((wish(), wish(span=EVENING))), via="web", now=NOW)
+    rows = await database.fetch("SELECT id FROM booking ORDER BY id")
+    first, second = (row["id"] for row in rows)
+    # By their references they would come the other way round.
+    await database.execute("UPDATE booking SET ref = 'zz' WHERE id = $1", first)
+    await database.execute("UPDATE booking SET ref = 'aa' WHERE id = $1", second)
+    code = await database.fetch_value("SELECT ref FROM application")
+
+    async def pay() -> None:
+        with contextlib.suppress(Refusal):
+            await begin_application_payment(holder, code, base_url="http://test", now=NOW)
+
+    async with database.transaction():
+        await database.execute("SELECT FROM booking WHERE id = $1 FOR UPDATE", first)
+        paying = asyncio.create_task(pay(), context=contextvars.Context())
+        await asyncio.sleep(0.3)
+        assert not paying.done()
+        await database.execute("SELECT FROM booking WHERE id = $1 FOR UPDATE NOWAIT", second)
+    await paying
+
+
+async def test_a_payment_that_is_going_back_is_not_taken_back_as_well(town: None) -> None:
+    holder = await factories.person()
+    made = await booked(holder)
+    payment = await take_payment(MANAGER, made.ref, yen=1000, method="cash", now=NOW)
+    cancelled, asked = asyncio.Event(), asyncio.Event()
+
+    async def cancelling() -> None:
+        async with database.transaction():
+            await cancel_and_refund(holder, made.ref, now=NOW)
+            cancelled.set()
+            await asked.wait()
+            await asyncio.sleep(0.2)  # until the other one waits for the lock
+
+    async def taking_back() -> None:
+        await cancelled.wait()
+        asked.set()
+        await cancel_payment(MANAGER, payment, reason="誤り", now=NOW)
+
+    ended = await outcomes([cancelling(), taking_back()])
+    assert ended == {"won": 1, "NotPossibleNow": 1}
+    assert await factories.doctor_says() == []
+
+
+async def test_a_refund_does_not_arrive_between_two_looks_at_the_money(town: None) -> None:
+    holder = await factories.person()
+    made = await booked(holder)
+    session = await factories.session_of(await factories.attempted(made.ref))
+    await apply_session("ward", session, now=NOW)
+    await cancel_and_refund(holder, made.ref, now=NOW)
+    ref = await database.fetch_value("SELECT ref FROM refund")
+    answer = ProviderRefund("re_1", "succeeded", 1000, "pi_1", ref)
+
+    async def arrives() -> str:
+        return await apply_refund(ref, answer, now=NOW)
+
+    async with database.transaction():
+        found = await booking(made.ref, lock=True)
+        outside = contextvars.Context()
+        arriving = asyncio.create_task(arrives(), context=outside)
+        await asyncio.sleep(0.2)
+        assert not arriving.done()
+        assert await refund_due(found.id) == 1000
+    assert await arriving == "refunded"
     assert await factories.doctor_says() == []
