@@ -58,9 +58,9 @@ class Slot:
 async def give_back(booking: BookingFacts, *, now: datetime) -> datetime | None:
     """Give back all that a booking takes; return from when its slot opens again, None: at once.
 
-    Equipment and claims for the noise are free at once, and so is all of it where the use has begun. A booking
-    that is undone opens by the same rule, or it could be handed on. Called inside the transaction that ends
-    the booking.
+    Equipment and claims for the noise are free at once, and so is all of it where the use has begun. What is
+    undone opens by the same rule, or it could be handed on. Called inside the transaction that ends the
+    booking.
     """
     place = (booking.room_id, booking.place, booking.use_on)
     slot = Slot(*place, booking.starts_at, booking.ends_at)
