@@ -40,6 +40,8 @@ UNREACHABLE = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InterfaceError,
+    # A connection that broke off in the middle of an answer.
+    asyncpg.InternalClientError,
 )
 PATIENCE_SECONDS = 5
 ATTEMPTS = 4

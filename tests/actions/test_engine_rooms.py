@@ -11,6 +11,7 @@ from reservation.bookings.cancelling import cancel
 from reservation.bookings.confirming import confirm_paid
 from reservation.bookings.lapsing import extend_hold, lapse_overdue
 from reservation.bookings.queries import booking
+from reservation.checkout.settling import apply_session
 from reservation.database import execute, fetch, fetch_value
 from reservation.errors import Refusal
 from reservation.facilities.frames import NeedsNeighbour, OffFrame
@@ -93,7 +94,8 @@ async def test_what_lapsed_is_claimed_again_with_its_minutes(resident: Actor) ->
     await ruled("buffer", BufferTerms(0, 60), "t-court-1")
     made = await booked(resident, court(600, 660))
     assert await lapse_overdue(now=HOLD_ENDS) == 1
-    assert await confirm_paid((await booking(made.ref)).id, now=HOLD_ENDS)
+    session = await factories.session_of(await factories.attempted(made.ref))
+    assert await apply_session("ward", session, now=HOLD_ENDS) == "paid"
     await refused(rules.SlotTaken, resident, court(660, 720), now=HOLD_ENDS)
 
 
@@ -269,7 +271,8 @@ async def test_claims_for_the_noise_live_as_long_as_the_others(resident: Actor) 
     made = await booked(resident, loud())
     until = await extend_hold(resident, made.ref, now=NOW)
     assert await fetch_value("SELECT lapses_at FROM noise_claim") == until
-    assert await confirm_paid((await booking(made.ref)).id, now=NOW)
+    session = await factories.session_of(await factories.attempted(made.ref))
+    assert await apply_session("ward", session, now=NOW) == "paid"
     assert await fetch_value("SELECT lapses_at FROM noise_claim") is None
     await claims.drop_ended(now=(await booking(made.ref)).ends_at)
     assert await fetch_value("SELECT count(*) FROM noise_claim") == 0
