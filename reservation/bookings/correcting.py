@@ -2,9 +2,13 @@
 
 from datetime import datetime
 
+from reservation import dates
 from reservation.actors import Actor
+from reservation.bookings import noise
 from reservation.bookings.decisions import required_reason
-from reservation.bookings.queries import booking_of_staff
+from reservation.bookings.noise import Heard
+from reservation.bookings.queries import BookingFacts, booking_of_staff
+from reservation.bookings.rules import ACTIVE, NoiseNearby, State
 from reservation.database import execute, fetch_value, retried, transaction
 from reservation.errors import FieldInvalid
 from reservation.journal.actions import record
@@ -21,10 +25,12 @@ async def correct(
 ) -> dict[str, list[object]]:
     """Write other people, purpose or name of the event; return what was and what is now, by field.
 
-    Nothing is priced anew and no rule is asked: what changes the use is a change (変更).
+    Nothing is priced anew and no rule is asked: what changes the use is a change (変更). But the guard
+    against noise stands: another purpose is heard, or hears, as a booking for it would.
 
     Raises:
         NotFound, NotAllowed: not the actor's to correct. FieldInvalid: a value, or no reason.
+        NoiseNearby: a use next door does not go with the purpose.
     """
     async with transaction():
         booking = await booking_of_staff(actor, ref, PRIVILEGE)
@@ -39,6 +45,8 @@ async def correct(
         }
         if not changed:
             return {}
+        if purpose != booking.purpose:
+            await _hear_anew(booking, purpose, now=now)
         await execute(
             "UPDATE booking SET people = $2, purpose = $3 WHERE id = $1", booking.id, people, purpose_id
         )
@@ -48,6 +56,20 @@ async def correct(
             reason=said, facts=changed,
         )  # fmt: skip
         return changed
+
+
+async def _hear_anew(booking: BookingFacts, purpose: str, *, now: datetime) -> None:
+    """Take the claims for the noise that the purpose needs in place of those that the booking has."""
+    if State(booking.state) not in ACTIVE or booking.ends_at <= now:
+        return
+    sound = str(await fetch_value("SELECT sound FROM purpose WHERE code = $1", purpose))
+    lapses_at = await fetch_value('SELECT max(lapses_at) FROM claim WHERE "use" = $1', booking.use_id)
+    await execute('DELETE FROM noise_claim WHERE "use" = $1', booking.use_id)
+    span = (booking.starts_at, booking.ends_at, lapses_at)
+    pairs = await noise.pairs_of(booking.assigned_parts or booking.parts, sound)
+    if await noise.take([Heard(booking.use_id, pair, noise.SIDES[sound], *span) for pair in pairs]):
+        start = dates.clock_text(dates.minute_of(booking.starts_at, booking.use_on))
+        raise NoiseNearby(room=booking.room, date=booking.use_on.isoformat(), start=start, sound=sound)
 
 
 def _check(people: int, purpose_id: int | None, event_name: str) -> None:

@@ -9,6 +9,7 @@ from reservation.actors import Actor
 from reservation.bookings import claims, rules
 from reservation.bookings.cancelling import cancel
 from reservation.bookings.confirming import confirm_paid
+from reservation.bookings.correcting import correct
 from reservation.bookings.lapsing import extend_hold, lapse_overdue
 from reservation.bookings.queries import booking
 from reservation.checkout.settling import apply_session
@@ -276,6 +277,20 @@ async def test_claims_for_the_noise_live_as_long_as_the_others(resident: Actor) 
     assert await fetch_value("SELECT lapses_at FROM noise_claim") is None
     await claims.drop_ended(now=(await booking(made.ref)).ends_at)
     assert await fetch_value("SELECT count(*) FROM noise_claim") == 0
+
+
+@pytest.mark.usefixtures("thin_wall")
+async def test_a_correction_does_not_pass_the_guard_against_noise(resident: Actor) -> None:
+    first = await booked(resident, loud())
+    second = await booked(resident, wish(purpose="music"))
+    how: dict[str, Any] = {"people": 5, "event_name": "", "reason": "聞き違い", "now": NOW}
+    with pytest.raises(rules.NoiseNearby):
+        await correct(factories.MANAGER, second.ref, purpose="meeting", **how)
+    assert (await booking(second.ref)).purpose == "music"
+    await cancel(resident, first.ref, now=NOW)
+    await correct(factories.MANAGER, second.ref, purpose="meeting", **how)
+    await refused(rules.NoiseNearby, resident, loud())
+    assert await factories.doctor_says() == []
 
 
 @pytest.mark.usefixtures("thin_wall")
